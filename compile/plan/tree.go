@@ -1,0 +1,176 @@
+package plan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// TreeEntry is a file or link of a local tree, normalised as git stores it: an
+// owner's execute bit is all that is left of a mode, nobody owns anything, no
+// times, and directories are seen only by what they hold.
+type TreeEntry struct {
+	Path string // below the tree's root, slash separated; "" for a tree that is one file or link
+	Mode string // "0644", "0755", or "link"
+	Link string // the text of a link, as it is
+	Size int64  // bytes of the content; of a link, of its text
+	Sum  Digest // of the content, or of a link's text; set by SumTree
+}
+
+// WalkTree lists what is at name, sorted by the bytes of the path: all files and
+// links below a directory, or the one file or link itself. Links are never
+// followed. What git cannot hold is an error (sockets, devices, fifos), or is
+// not seen (.git, empty directories). Names that begin with ".wh." mean
+// deletions in image layers and are an error.
+//
+// Who copies a local tree copies exactly what is listed here, so that it copies
+// what HashTree has hashed.
+func WalkTree(fsys fs.FS, name string) ([]TreeEntry, error) {
+	info, err := fs.Lstat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		e, err := treeEntry(fsys, name, "", info)
+		if err != nil {
+			return nil, err
+		}
+		return []TreeEntry{e}, nil
+	}
+	var entries []TreeEntry
+	err = fs.WalkDir(fsys, name, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if p == name {
+			return nil
+		}
+		if d.Name() == ".git" {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if strings.HasPrefix(d.Name(), ".wh.") {
+			return fmt.Errorf("%s: names that begin with .wh. mean deletions in image layers", p)
+		}
+		if d.IsDir() {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		below := p
+		if name != "." {
+			below = strings.TrimPrefix(p, name+"/")
+		}
+		e, err := treeEntry(fsys, p, below, info)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, e)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(entries, func(a, b TreeEntry) int { return cmp.Compare(a.Path, b.Path) })
+	return entries, nil
+}
+
+func treeEntry(fsys fs.FS, name, below string, info fs.FileInfo) (TreeEntry, error) {
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		text, err := fs.ReadLink(fsys, name)
+		if err != nil {
+			return TreeEntry{}, err
+		}
+		return TreeEntry{Path: below, Mode: "link", Link: text, Size: int64(len(text))}, nil
+	case info.Mode().IsRegular():
+		mode := "0644"
+		if info.Mode()&0o100 != 0 {
+			mode = "0755"
+		}
+		return TreeEntry{Path: below, Mode: mode, Size: info.Size()}, nil
+	}
+	return TreeEntry{}, fmt.Errorf("%s: neither a file, a link nor a directory", name)
+}
+
+// HashTree is the digest of a local file, link or tree, and how many bytes its
+// files and links hold. It is the SHA-256 of
+//
+//	canvos tree 1 NUL
+//
+// followed, for each entry that WalkTree lists, in its order, by
+//
+//	path NUL mode NUL size NUL digest NUL
+//
+// where path is empty for a single file or link (no path in a tree is), mode is
+// "0644", "0755" or "link", size is decimal, and digest is the SHA-256, as
+// lower-case hexadecimal, of the file's content or the link's text. No field
+// can hold a NUL, so no two trees share a text.
+//
+// Memory is proportional to the number of entries; contents are streamed.
+func HashTree(fsys fs.FS, name string) (Digest, int64, error) {
+	_, d, size, err := SumTree(fsys, name)
+	return d, size, err
+}
+
+// SumTree is HashTree for who will read the tree again: it returns what
+// WalkTree lists as well, each entry with the digest that was hashed.
+func SumTree(fsys fs.FS, name string) (entries []TreeEntry, d Digest, total int64, err error) {
+	name = path.Clean(name)
+	entries, err = WalkTree(fsys, name)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	all := sha256.New()
+	io.WriteString(all, "canvos tree 1\x00")
+	one := sha256.New()
+	buf := make([]byte, 64<<10)
+	line := make([]byte, 0, 512)
+	for i, e := range entries {
+		one.Reset()
+		size := e.Size
+		if e.Mode == "link" {
+			io.WriteString(one, e.Link)
+		} else if size, err = hashFile(one, fsys, path.Join(name, e.Path), buf); err != nil {
+			return nil, "", 0, err
+		}
+		sum := hex.EncodeToString(one.Sum(nil))
+		entries[i].Size, entries[i].Sum = size, Digest("sha256:"+sum)
+		total += size
+		line = append(line[:0], e.Path...)
+		line = append(line, 0)
+		line = append(line, e.Mode...)
+		line = append(line, 0)
+		line = strconv.AppendInt(line, size, 10)
+		line = append(line, 0)
+		line = append(line, sum...)
+		line = append(line, 0)
+		all.Write(line)
+	}
+	return entries, Digest("sha256:" + hex.EncodeToString(all.Sum(nil))), total, nil
+}
+
+func hashFile(w io.Writer, fsys fs.FS, name string, buf []byte) (int64, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	// CopyBuffer ignores buf when either side brings its own way to copy.
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, buf)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", name, err)
+	}
+	return n, nil
+}
