@@ -1,0 +1,130 @@
+package compile
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"canvos.dev/compile/plan"
+	"canvos.dev/compile/problem"
+)
+
+// newProblem completes a problem of a family: severity from the table of codes,
+// the path of the field from the family on.
+func newProblem(f *Family, p problem.Problem) *problem.Problem {
+	e, ok := problem.Lookup(p.Code)
+	if !ok {
+		panic("compile: no entry for " + p.Code)
+	}
+	p.Severity = e.Severity
+	if f != nil {
+		p.Family = f.Name
+		path := "families." + label(f.Name)
+		if p.Path != "" {
+			path += "." + p.Path
+		}
+		p.Path = path
+		if p.At == (plan.Pos{}) {
+			p.At = f.At
+		}
+	}
+	return &p
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z$_][A-Za-z0-9$_]*$`)
+
+// label writes a field's name as CUE does in a path.
+func label(name string) string {
+	if identifier.MatchString(name) {
+		return name
+	}
+	return strconv.Quote(name)
+}
+
+// orFamily is where a value stands, or the family's name if it stands nowhere.
+func orFamily(at plan.Pos, f *Family) plan.Pos {
+	if at == (plan.Pos{}) {
+		return f.At
+	}
+	return at
+}
+
+// at writes a place behind a suggestion.
+func at(pos plan.Pos) string {
+	if pos.File == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s:%d:%d)", pos.File, pos.Line, pos.Column)
+}
+
+func quoted(s string) string { return strconv.Quote(s) }
+
+func quotedList(list []string) string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = quoted(s)
+	}
+	return strings.Join(out, ", ")
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func yesno(b bool) string { return strconv.FormatBool(b) }
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func orNothing(list []string) string {
+	if len(list) == 0 {
+		return "nothing"
+	}
+	return strings.Join(list, ", ")
+}
+
+// some lists the first few of many, and how many more there are.
+func some(list []string, n int) string {
+	if len(list) <= n {
+		return strings.Join(list, ", ")
+	}
+	return strings.Join(list[:n], ", ") + " and " + itoa(len(list)-n) + " more"
+}
+
+// shortLine is a line without its registry and namespace.
+func shortLine(line string) string { return line[strings.LastIndexByte(line, '/')+1:] }
+
+// did is the name of a list that is meant by one that is not in it, or "".
+func did(s string, names []string) string {
+	best, least := "", 1+max(1, len(s)/3)
+	for _, n := range names {
+		if d := distance(strings.ToLower(s), strings.ToLower(n)); d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be changed, added or removed.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := before
+			if a[i] != b[j] {
+				cost++
+			}
+			before = row[j+1]
+			row[j+1] = min(row[j+1]+1, row[j]+1, cost)
+		}
+	}
+	return row[len(b)]
+}
