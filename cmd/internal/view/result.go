@@ -1,0 +1,97 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"canvos.dev/exec"
+)
+
+// A Summary is what a run came to.
+type Summary struct {
+	Result exec.Result
+	// Local: the target is a layout on this machine; bytes are written, not
+	// uploaded.
+	Local bool
+	// Places says where an image's trouble was asked for, by reference.
+	Places map[string]string
+	Notes  []string // what a person should know of how it was made
+	Took   time.Duration
+	Next   string // the command that goes on
+	Exit   int
+}
+
+// ShowSummary writes the block that ends a run, whatever happened.
+func ShowSummary(w io.Writer, s Style, sum Summary) {
+	states := map[exec.State]int{}
+	for _, i := range sum.Result.Images {
+		states[i.State]++
+	}
+	var parts []string
+	for _, st := range []struct {
+		state  exec.State
+		colour string
+	}{{exec.Unchanged, ""}, {exec.Built, green}, {exec.Failed, red}, {exec.Skipped, yellow}} {
+		if n := states[st.state]; n > 0 {
+			text := fmt.Sprintf("%d %s", n, st.state)
+			if st.colour != "" {
+				text = s.paint(text, st.colour)
+			}
+			parts = append(parts, text)
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"no images"}
+	}
+	fmt.Fprintf(w, "  %s\n", strings.Join(parts, " · "))
+
+	b := sum.Result.Bytes
+	verb := "uploaded "
+	if sum.Local {
+		verb = "written "
+	}
+	numbers := []string{verb + Bytes(b.Uploaded)}
+	if b.Mounted > 0 {
+		numbers = append(numbers, "there already "+Bytes(b.Mounted))
+	}
+	numbers = append(numbers, "reused "+count(int(b.Reused), "layer"), Duration(sum.Took))
+	fmt.Fprintf(w, "  %s\n", strings.Join(numbers, " · "))
+
+	var t table
+	t.indent = "  "
+	for _, i := range sum.Result.Images {
+		if i.State == exec.Failed {
+			_, name := splitReference(i.Reference)
+			text := i.Error
+			if at := sum.Places[i.Reference]; at != "" && !strings.Contains(text, at) {
+				text += " (" + at + ")"
+			}
+			t.add("failed", name, indentRest(text)).paint(0, red)
+		}
+	}
+	t.write(w, s)
+	for _, n := range sum.Notes {
+		fmt.Fprintf(w, "  note: %s\n", n)
+	}
+	end := ""
+	if sum.Exit != 0 {
+		end = fmt.Sprintf(" (exit %d)", sum.Exit)
+	}
+	if sum.Next != "" {
+		fmt.Fprintf(w, "  %s %s%s\n", s.paint("next:", cyan), sum.Next, end)
+	} else if end != "" {
+		fmt.Fprintf(w, "  (exit %d)\n", sum.Exit)
+	}
+}
+
+// ResultJSON writes the same for machines.
+func ResultJSON(w io.Writer, r exec.Result) error {
+	images := append([]exec.ImageResult{}, r.Images...)
+	return writeJSON(w, struct {
+		header
+		Images []exec.ImageResult `json:"images"`
+		Bytes  exec.Bytes         `json:"bytes"`
+	}{head("Result"), images, r.Bytes})
+}
