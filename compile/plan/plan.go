@@ -7,6 +7,21 @@ package plan
 // know.
 const Version = 1
 
+// Recipe and Format are the newest rules, and part of every step's identity:
+// raising one rebuilds all images, so a lock keeps naming the one that it was
+// written with until somebody asks for the newer.
+//
+// Recipe is raised when compile.Lower makes other steps of the same family for
+// a release that was lowered before. A new release, or a field that was not
+// there, needs no new recipe.
+//
+// Format is raised when the same step results in other bytes: order or headers
+// of archive entries, compression, config, manifest.
+const (
+	Recipe = 1
+	Format = 1
+)
+
 // A Digest names content: "sha256:" and 64 lower-case hexadecimal digits.
 type Digest string
 
