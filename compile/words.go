@@ -108,23 +108,28 @@ func did(s string, names []string) string {
 	return best
 }
 
-// distance is how many letters must be changed, added or removed.
+// distance is how many letters must be changed, added, removed or swapped with
+// their neighbour.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	var before, last, row []int // of two letters ago, one letter ago, now
+	last = make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
 	for i := range len(a) {
-		before := row[0]
+		row = make([]int, len(b)+1)
 		row[0] = i + 1
 		for j := range len(b) {
-			cost := before
+			cost := last[j]
 			if a[i] != b[j] {
 				cost++
 			}
-			before = row[j+1]
-			row[j+1] = min(row[j+1]+1, row[j]+1, cost)
+			row[j+1] = min(last[j+1]+1, row[j]+1, cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
+		before, last = last, row
 	}
-	return row[len(b)]
+	return last[len(b)]
 }

@@ -36,6 +36,9 @@ func (p *Problem) Error() string {
 	if p.At.File == "" {
 		return fmt.Sprintf("%s[%s]: %s", p.Severity, p.Code, p.Message)
 	}
+	if p.At.Line == 0 {
+		return fmt.Sprintf("%s: %s[%s]: %s", p.At.File, p.Severity, p.Code, p.Message)
+	}
 	return fmt.Sprintf("%s:%d:%d: %s[%s]: %s", p.At.File, p.At.Line, p.At.Column, p.Severity, p.Code, p.Message)
 }
 
