@@ -38,6 +38,9 @@ type Copy struct {
 	From     string `json:"from"`
 	To       string `json:"to"`
 	Optional bool   `json:"optional,omitempty"` // From may be absent
+	// Archive: the source is a local tar archive, and From is in it. Otherwise
+	// a local file is found under its own name in the root of its source.
+	Archive bool `json:"archive,omitempty"`
 	// FromWorkdir: From is relative to the source image's working directory.
 	FromWorkdir bool `json:"fromWorkdir,omitempty"`
 	// Follow: From itself is resolved if it is a link, inside the source.
