@@ -34,6 +34,10 @@ type Manifest struct {
 	// Policies and Waivers are judged by package policy; here they are kept as
 	// the JSON that CUE makes of them, and where they stand.
 	Policies, Waivers Field[[]byte]
+
+	// refused are the paths of fields whose values Load refused: nothing else is
+	// said of them.
+	refused map[string]bool
 }
 
 // SourceRule says where a reference, or all that begin with it, is read from.
