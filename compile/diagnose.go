@@ -8,6 +8,7 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/cuecontext"
 	cueerrors "cuelang.org/go/cue/errors"
 
 	"canvos.dev/compile/plan"
@@ -311,7 +312,7 @@ func (d *diagnosis) mend(raw, def cue.Value) string {
 			tries = append(tries, quoted(near))
 		}
 	}
-	ctx := def.Context()
+	ctx := cuecontext.New()
 	for _, t := range tries {
 		if v := ctx.CompileString(t); v.Err() == nil && !emptyText(v) && def.Unify(v).Validate(cue.Concrete(true)) == nil {
 			return "write " + t

@@ -45,7 +45,7 @@ func newMount(user fs.FS) (mount, error) {
 	m := mount{user: user}
 	b, err := fs.ReadFile(user, "cue.mod/module.cue")
 	if err != nil {
-		m.modfile, err = ModuleFile("canvos.local/manifest@v0")
+		m.modfile, err = moduleFile("canvos.local/manifest@v0")
 		return m, err
 	}
 	f, err := modfile.ParseNonStrict(b, "cue.mod/module.cue")
@@ -64,8 +64,8 @@ func newMount(user fs.FS) (mount, error) {
 	return m, err
 }
 
-// ModuleFile is cue.mod/module.cue of a module for manifests.
-func ModuleFile(name string) ([]byte, error) {
+// moduleFile is cue.mod/module.cue of a module for manifests.
+func moduleFile(name string) ([]byte, error) {
 	f := &modfile.File{
 		Module:   name,
 		Language: &modfile.Language{Version: "v0.17.0"},

@@ -24,6 +24,7 @@ func TestStories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cue := tool(t, "cuelang.org/go/cmd/cue")
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/script",
 		UpdateScripts:       *update,
@@ -31,6 +32,8 @@ func TestStories(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ROOT", root)
+			env.Setenv("CUE", cue)
+			env.Setenv("CUE_REGISTRY", "none") // plain cue vet needs no network either
 			env.Setenv("HOME", filepath.Join(env.WorkDir, ".home"))
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 			return nil
@@ -39,6 +42,16 @@ func TestStories(t *testing.T) {
 			"exits": exits,
 		},
 	})
+}
+
+// tool builds a tool of go.mod.
+func tool(t *testing.T, pkg string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), filepath.Base(pkg))
+	if out, err := osexec.Command("go", "build", "-o", file, pkg).CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, out)
+	}
+	return file
 }
 
 // exits runs a command that must end with one exit code:

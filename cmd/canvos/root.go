@@ -55,10 +55,10 @@ Write down what should exist, see what would change, apply it.`,
 			root.AddCommand(c)
 		}
 	}
-	add("see", newCatalog(d), newExplain(d))
+	add("write", newInit(d), newVet(d))
+	add("see", newList(d), newCatalog(d), newExplain(d))
 	add("more", newVersion(d), newCompletion(d))
 	root.SetHelpCommand(newHelp())
-	add("see", newCatalog(d), newExplain(d))
 	root.SetUsageTemplate(usageTemplate())
 	markRuns(root)
 	return root

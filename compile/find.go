@@ -1,0 +1,56 @@
+package compile
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/parser"
+)
+
+// Find is every directory at and below dir that holds a manifest: a CUE file with
+// a field families. Directories that begin with "." or "_", cue.mod, node_modules
+// and testdata are passed over, as are links.
+func Find(fsys fs.FS, dir string) ([]string, error) {
+	var found []string
+	err := fs.WalkDir(fsys, dir, func(p string, e fs.DirEntry, err error) error {
+		switch name := path.Base(p); {
+		case err != nil:
+			if p == dir || !errors.Is(err, fs.ErrPermission) {
+				return err
+			}
+			return fs.SkipDir
+		case e.IsDir():
+			if p != dir && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || slices.Contains([]string{"cue.mod", "node_modules", "testdata"}, name)) {
+				return fs.SkipDir
+			}
+		case e.Type().IsRegular() && strings.HasSuffix(name, ".cue") && !strings.HasSuffix(name, "_tool.cue"):
+			if d := path.Dir(p); !slices.Contains(found, d) && isManifest(fsys, p) {
+				found = append(found, d)
+			}
+		}
+		return nil
+	})
+	slices.Sort(found)
+	return found, err
+}
+
+// isManifest tells a file of a manifest. One that is not CUE is none: it may
+// belong to another tool.
+func isManifest(fsys fs.FS, file string) bool {
+	b, err := fs.ReadFile(fsys, file)
+	if err != nil || !strings.Contains(string(b), "families") {
+		return false
+	}
+	f, err := parser.ParseFile(file, b)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(f.Decls, func(d ast.Decl) bool {
+		field, ok := d.(*ast.Field)
+		return ok && labelName(field.Label) == "families"
+	})
+}

@@ -1,0 +1,35 @@
+package compile
+
+import (
+	"slices"
+	"testing"
+	"testing/fstest"
+)
+
+func TestFind(t *testing.T) {
+	manifest := &fstest.MapFile{Data: []byte("package images\n\nfamilies: {}\n")}
+	tree := fstest.MapFS{
+		"a/images.cue":           manifest,
+		"a/more.cue":             manifest,
+		"b/c/images.cue":         manifest,
+		"b/values.cue":           {Data: []byte("package b\n\n#families: {}\n// families\n")},
+		"b/broken.cue":           {Data: []byte("families: {")},
+		"cue.mod/pkg/x/x.cue":    manifest,
+		"testdata/x/images.cue":  manifest,
+		".git/images.cue":        manifest,
+		"_old/images.cue":        manifest,
+		"node_modules/x/i.cue":   manifest,
+		"d/make_tool.cue":        manifest,
+		"images.cue/nothing.txt": {},
+	}
+	found, err := Find(tree, ".")
+	if want := []string{"a", "b/c"}; err != nil || !slices.Equal(found, want) {
+		t.Errorf("found %q, %v; want %q", found, err, want)
+	}
+	if found, err := Find(tree, "b"); err != nil || !slices.Equal(found, []string{"b/c"}) {
+		t.Errorf("below b: found %q, %v", found, err)
+	}
+	if _, err := Find(tree, "nosuch"); err == nil {
+		t.Error("a directory that does not exist is searched without an error")
+	}
+}
