@@ -64,7 +64,7 @@ func (p *Plan) Seal() error {
 		Sources []Source `json:"sources"`
 		Steps   []step   `json:"steps"`
 		Images  []image  `json:"images"`
-	}{Version: p.Version, Recipe: p.Recipe, Format: p.Format, Sources: p.Sources}
+	}{p.Version, p.Recipe, p.Format, append([]Source{}, p.Sources...), []step{}, []image{}}
 	for _, s := range p.Steps {
 		sealed.Steps = append(sealed.Steps, step{s.ID, s.Needs, s.Op})
 	}
