@@ -66,7 +66,7 @@ func (s *subject) checkOverlay(o Overlay) {
 	}
 	entries, err := plan.WalkTree(s.files.fsys, found.name)
 	if err != nil {
-		s.misfit(field, o.Path, "cannot be laid over an image: "+err.Error(), "remove it from the tree")
+		s.misfit(field, o.Path, "cannot be laid over an image: "+strings.ReplaceAll(err.Error(), found.name+"/", ""), "remove it from the tree")
 		return
 	}
 	if len(entries) == 0 {
@@ -94,10 +94,12 @@ func (s *subject) checkCertificates() {
 	certs := s.Certificates
 	for i, c := range certs {
 		field := "certificates[" + itoa(i) + "]"
-		if text, ok := s.text(field, c); ok {
-			if why := misfit(text, certificates); why != "" {
-				s.misfit(field, c, why, "name a PEM file with certificates alone")
-			}
+		text, ok := s.text(field, c)
+		if !ok {
+			continue
+		}
+		if why := misfit(text, certificates); why != "" {
+			s.misfit(field, c, why, "name a PEM file with certificates alone")
 		}
 		if s.runs("ubuntu") && s.release != nil && s.release.Certificates == catalog.CertDirectory && !strings.HasSuffix(c.V, ".crt") {
 			name := strings.TrimSuffix(c.V, path.Ext(c.V)) + ".crt"

@@ -209,24 +209,16 @@ func nearestSeries(r versionRange, offered []string) string {
 }
 
 // suggested is the release to turn to, of those that have what one lacks: the
-// first after it, else the last before it. Releases that build another agent
-// are no suggestion.
+// first after it, else the last before it.
 func suggested(tag string, having []string) string {
 	var last string
 	for _, h := range having {
-		if anotherAgent(h) {
-			continue
-		}
 		if catalog.CompareVersions(h, tag) > 0 {
 			return h
 		}
 		last = h
 	}
 	return last
-}
-
-func anotherAgent(tag string) bool {
-	return slices.ContainsFunc(catalog.Entries(), func(e catalog.Entry) bool { return e.Tag == tag && e.AgentVersion != tag })
 }
 
 func whichRelease(from, tag string) string {

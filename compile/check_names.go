@@ -57,6 +57,9 @@ func (s *subject) checkTag() {
 	case len(tag) > longestTag:
 		s.report("CV0304", "tag", where, "the tag "+quoted(tag)+" has "+itoa(len(tag))+" characters, a registry takes "+itoa(longestTag),
 			"shorten tag to "+atMost(custom-(len(tag)-longestLabel)))
+	case !agentForm(agentOf(s.Family, s.release)):
+		s.report("CV0304", "components.agent", firstAt(s.Components.Agent.At, s.Release.At), "the agent "+quoted(agentOf(s.Family, s.release))+" cannot be a part of a tag",
+			"write letters, digits, \".\", \"_\" and \"-\"", "the whole tag would be "+quoted(tag))
 	case !tagForm.MatchString(tag) || strings.HasSuffix(tag, "-") || strings.HasSuffix(tag, ".") || strings.HasSuffix(tag, "_"):
 		s.report("CV0304", "tag", where, quoted(tag)+" is not a tag",
 			"its parts are lower-case letters, digits, \".\", \"_\" and \"-\", and it ends with a letter or digit",
@@ -66,14 +69,14 @@ func (s *subject) checkTag() {
 			"shorten tag to "+atMost(custom-(len(tag)-longestLabel)), "the upgrade controller keeps the whole tag in a label")
 	}
 	name := repositoryOf(s.Family)
-	if _, path := splitHost(name); len(name) > longestRepository || !pathForm.MatchString(path) {
-		help := "shorten registry or repository"
-		if len(name) <= longestRepository {
-			help = "write lower-case path elements joined by /"
-		}
-		s.report("CV0304", "repository", orFamily(s.Repository.At, s.Family), quoted(name)+" is not a repository of at most "+itoa(longestRepository)+" characters", help)
+	if len(name) > longestRepository {
+		s.report("CV0304", "repository", orFamily(s.Repository.At, s.Family),
+			"the repository "+quoted(name)+" has "+itoa(len(name))+" characters, a registry takes "+itoa(longestRepository), "shorten registry or repository")
 	}
 }
+
+// agentForm says whether an agent's version can stand in a tag.
+func agentForm(agent string) bool { return tagForm.MatchString("x" + agent) }
 
 func atMost(n int) string {
 	if n < 1 {
@@ -94,7 +97,7 @@ func (s *subject) checkTwoNode() {
 		s.report("CV0201", "twoNode", s.TwoNode.At, "two-node works with k3s and canonical only, not with "+quoted(s.Kubernetes.Distribution.V),
 			`set kubernetes.distribution to "k3s"`+at(s.Kubernetes.Distribution.At)+", or twoNode to false")
 	}
-	if !s.runs("ubuntu", "opensuse-leap") {
+	if !s.runs("ubuntu", "opensuse-leap", "hadron") { // of hadron CV0209 is said
 		s.report("CV0202", "twoNode", s.TwoNode.At, "two-node works on ubuntu and opensuse-leap only, not on "+quoted(s.OS.Distribution.V),
 			`set os.distribution to "ubuntu"`+at(s.OS.Distribution.At)+", or twoNode to false")
 	}

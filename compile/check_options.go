@@ -200,7 +200,7 @@ func (s *subject) has(argument string) bool {
 	if !own || !s.since("v4.10.0") || !slices.ContainsFunc(canvos.Table, func(t canvos.Argument) bool { return t.Name == argument }) {
 		return false
 	}
-	first, _ := spanOf(argument)
+	first := s.rel.spanOf(argument).first
 	return first == "" || catalog.CompareVersions(first, "v4.10.0") >= 0
 }
 
@@ -213,36 +213,19 @@ func (s *subject) unavailable(o option, args []string) {
 		help += ", or add a release of that line under catalog"
 	}
 	for _, a := range args {
-		first, last := spanOf(a)
-		if first == "" {
+		in := s.rel.spanOf(a)
+		if in == (span{}) {
 			continue
 		}
-		note = a + " is in " + first + " to " + last
+		note = a + " is in " + in.first + " to " + in.last
 		switch {
-		case catalog.CompareVersions(first, tag) > 0:
-			help = "set canvos: " + quoted(first) + " or later" + at(s.Release.At) + ", or remove " + o.field
-		case catalog.CompareVersions(last, tag) < 0:
-			help = "remove " + o.field + ": " + last + " is the last release that has it"
+		case catalog.CompareVersions(in.first, tag) > 0:
+			help = "set canvos: " + quoted(in.first) + " or later" + at(s.Release.At) + ", or remove " + o.field
+		case catalog.CompareVersions(in.last, tag) < 0:
+			help = "remove " + o.field + ": " + in.last + " is the last release that has it"
 		}
 	}
 	s.report("CV0252", o.field, o.at(s.Family), "CanvOS "+tag+" has no "+strings.Join(args, " or ")+": "+o.field+" would do nothing", help, note)
-}
-
-// spanOf is the first and last release of the catalog with an argument, "" if
-// there is none.
-func spanOf(argument string) (first, last string) {
-	for _, a := range catalog.Arguments() {
-		if a.Name != argument || a.Let {
-			continue
-		}
-		if first == "" || catalog.CompareVersions(a.First, first) < 0 {
-			first = a.First
-		}
-		if last == "" || catalog.CompareVersions(a.Last, last) > 0 {
-			last = a.Last
-		}
-	}
-	return first, last
 }
 
 func gpuArguments() []string {

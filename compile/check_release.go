@@ -47,7 +47,7 @@ func (s *subject) unknownRelease(tag string, err error) {
 		help = "set canvos: " + quoted(nearest[0]) + "; a newer release is added in the manifest under catalog"
 	}
 	for _, e := range catalog.Entries() {
-		if slices.Contains(e.Aliases, tag) {
+		if slices.Contains(e.Aliases, tag) && e.AgentVersion == e.Tag {
 			notes = append(notes, tag+" is another tag of "+e.Tag)
 		}
 	}

@@ -124,7 +124,7 @@ func (s *subject) checkArchitectures() {
 	if s.ArchSet.Set && len(s.Arch) == 0 {
 		s.report("CV0114", "arch", s.ArchSet.At, "arch is empty", `leave it out for ["amd64"], or list the architectures`)
 	}
-	if s.on("arm64") && s.imageFor("arm64").V == "" && slices.Contains(systems[:2], s.OS.Distribution.V) {
+	if refused := s.is("canonical") || s.UKI.V || s.TwoNode.V; !refused && s.on("arm64") && s.imageFor("arm64").V == "" && slices.Contains(systems[:2], s.OS.Distribution.V) {
 		s.report("CV0244", "arch", s.archAt("arm64"), `"arm64" is verified on NVIDIA Jetson Orin only`,
 			"name a base image made for the board in os.image"+at(s.OS.At)+", or try it and acknowledge CV0244",
 			"no package step runs on arm64: the image holds what its base image holds")

@@ -113,14 +113,29 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// Time and memory grow with the families, whether something is wrong with each
+// of them or not.
 func BenchmarkCheck(b *testing.B) {
-	m := oneFamily(nil)
-	for i := range 1000 {
-		m.Families = append(m.Families, k3sFamily("store-"+itoa(i), 10+4*i, "1.30.4", ">=1.28 <1.30"))
-	}
-	for b.Loop() {
-		if ps := Check(m); len(ps) > 0 {
-			b.Fatalf("%s", listing(ps[:1]))
+	for _, wrong := range []bool{false, true} {
+		for _, n := range []int{10, 100, 1000} {
+			m := oneFamily(nil)
+			m.Families = nil
+			for i := range n {
+				f := k3sFamily("store-"+itoa(i), 10+4*i, "1.30.4", ">=1.28 <1.30")
+				if wrong {
+					f.Kubernetes.Versions[0].V, f.TwoNode, f.MAAS = "1.32.3", value(true, 11+4*i), value(true, 11+4*i)
+				}
+				m.Families = append(m.Families, f)
+			}
+			b.Run(map[bool]string{false: "good/", true: "bad/"}[wrong]+itoa(n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if ps := Check(m); (len(ps) > 0) != wrong {
+						b.Fatal(listing(ps))
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/family")
+			})
 		}
 	}
 }

@@ -305,7 +305,10 @@ func (d *diagnosis) mend(raw, def cue.Value) string {
 		case "false", "no", "off", "0", "":
 			tries = append(tries, "false")
 		}
-		tries = append(tries, quoted(mended(text)), quoted(strings.TrimPrefix(text, "v")), quoted("v"+text), quoted(text+".x"))
+		if strings.TrimSpace(text) != "" {
+			plain, _, _ := strings.Cut(strings.TrimPrefix(text, "v"), "+")
+			tries = append(tries, quoted(mended(text)), quoted(plain), quoted("v"+text), quoted(text+".x"))
+		}
 	}
 	if l := lastTexts(def); l != nil && text != "" {
 		if near := did(text, l); near != "" {

@@ -10,9 +10,18 @@ import (
 // releases are the CanvOS releases as one manifest sees them: the catalog, with
 // what the manifest's own catalog adds and overrides. Each is read once.
 type releases struct {
-	own  map[string]CatalogEntry
-	read map[string]found
+	own   map[string]CatalogEntry
+	read  map[string]found
+	lists map[string][]string // what having and offering found, by what they were asked
+	spans map[string]span     // of arguments
+	// targeted is what the catalog said of arguments of targets, by release and
+	// argument.
+	targeted map[string]bool
 }
+
+// span is the first and last release of the catalog with an argument; "" if none
+// has it.
+type span struct{ first, last string }
 
 type found struct {
 	release *catalog.Release
@@ -20,7 +29,7 @@ type found struct {
 }
 
 func releasesOf(m *Manifest) *releases {
-	rel := &releases{own: map[string]CatalogEntry{}, read: map[string]found{}}
+	rel := &releases{own: map[string]CatalogEntry{}, read: map[string]found{}, lists: map[string][]string{}, targeted: map[string]bool{}}
 	for _, e := range m.Catalog {
 		rel.own[e.Release] = e
 	}
@@ -58,8 +67,12 @@ func (rel *releases) lookup(tag string) (*catalog.Release, error) {
 }
 
 // having are the releases that offer a Kubernetes version, in order, the
-// manifest's own among them.
+// manifest's own among them, as suggestions.
 func (rel *releases) having(distribution, version string) []string {
+	key := distribution + " " + version
+	if tags, ok := rel.lists[key]; ok {
+		return tags
+	}
 	var tags []string
 	for _, tag := range catalog.Having(distribution, version) {
 		if _, overridden := rel.own[tag]; !overridden {
@@ -72,18 +85,55 @@ func (rel *releases) having(distribution, version string) []string {
 		}
 	}
 	slices.SortFunc(tags, catalog.CompareVersions)
-	return tags
+	rel.lists[key] = withoutOthers(tags)
+	return rel.lists[key]
 }
 
-// offering are the releases that have a distribution at all, in order.
+// withoutOthers leaves out releases that build another agent than their tag
+// says: they are no suggestion.
+func withoutOthers(tags []string) []string {
+	others := map[string]bool{}
+	for _, e := range catalog.Entries() {
+		others[e.Tag] = e.AgentVersion != e.Tag
+	}
+	return slices.DeleteFunc(tags, func(t string) bool { return others[t] })
+}
+
+// offering are the releases that have a distribution at all, in order, as
+// suggestions.
 func (rel *releases) offering(distribution string) []string {
+	if tags, ok := rel.lists[distribution]; ok {
+		return tags
+	}
 	var tags []string
 	for _, tag := range catalog.Tags() {
 		if r, err := rel.find(tag); err == nil && len(r.Versions(distribution)) > 0 {
 			tags = append(tags, tag)
 		}
 	}
-	return tags
+	rel.lists[distribution] = withoutOthers(tags)
+	return rel.lists[distribution]
+}
+
+// spanOf is where the catalog has an argument.
+func (rel *releases) spanOf(argument string) span {
+	if rel.spans == nil {
+		rel.spans = map[string]span{}
+		for _, a := range catalog.Arguments() {
+			if a.Let {
+				continue
+			}
+			s := rel.spans[a.Name]
+			if s.first == "" || catalog.CompareVersions(a.First, s.first) < 0 {
+				s.first = a.First
+			}
+			if s.last == "" || catalog.CompareVersions(a.Last, s.last) > 0 {
+				s.last = a.Last
+			}
+			rel.spans[a.Name] = s
+		}
+	}
+	return rel.spans[argument]
 }
 
 // declares says whether a release's Earthfile takes an argument anywhere.
@@ -95,7 +145,13 @@ func (rel *releases) declares(r *catalog.Release, argument string) bool {
 	if e, own := rel.own[tag]; own && e.From.Set {
 		tag = e.From.V
 	}
-	return catalog.Targeted(tag, argument)
+	key := tag + " " + argument
+	known, ok := rel.targeted[key]
+	if !ok {
+		known = catalog.Targeted(tag, argument)
+		rel.targeted[key] = known
+	}
+	return known
 }
 
 // before says whether one release is older than another, by number. Releases
