@@ -133,3 +133,22 @@ func TestExamples(t *testing.T) {
 		}
 	}
 }
+
+// A secret that was written into a manifest is not repeated by what is said of
+// it.
+func TestSecretsAreNotRepeated(t *testing.T) {
+	for _, s := range corpus(t) {
+		if s.name != "CV0103-secret" {
+			continue
+		}
+		ps := s.judged(t, "bad")
+		if len(ps) < 2 {
+			t.Fatalf("%s", listing(ps))
+		}
+		if text := listing(ps); strings.Contains(text, "C1234") {
+			t.Errorf("the token is in\n%s", text)
+		}
+		return
+	}
+	t.Fatal("the corpus has no secret")
+}

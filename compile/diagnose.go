@@ -257,6 +257,10 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 	name := lastLabel(path)
 	p := problem.Problem{Code: "CV0114", Path: path, At: valuePos(raw)}
 	shown := written(raw)
+	secret := strings.HasSuffix(path, ".ubuntuPro") || strings.HasSuffix(path, ".ubuntuPro.env")
+	if secret {
+		shown = "the token itself" // or what may be it: not repeated
+	}
 	value, _ := raw.Default()
 	code, text := "", ""
 	for _, e := range cueerrors.Errors(err) {
@@ -269,6 +273,9 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 	case raw.IncompleteKind() != cue.BottomKind && !value.IsConcrete():
 		p.Code, p.Message = "CV0008", name+" has no value: it is "+shown
 		p.Help = "say which value is meant"
+	case def.IncompleteKind() == cue.StructKind && raw.IncompleteKind() != cue.BottomKind:
+		// CUE's text is that of the whole definition.
+		p.Code, p.Message = "CV0103", name+" is "+kindText(cue.StructKind)+", not "+shown
 	case code != "" && strings.HasPrefix(entry.Title, "not a"):
 		p.Code, p.Message, p.Notes = code, shown+" is "+entry.Title, []string{text}
 	case code != "":
@@ -278,7 +285,9 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 	default:
 		p.Message = name + " cannot be " + shown
 	}
-	if m := d.mend(raw, def); m != "" {
+	if secret {
+		p.Help = `write ubuntuPro: env: "UBUNTU_PRO_TOKEN", the name of a variable, and take the token out of the history`
+	} else if m := d.mend(raw, def); m != "" {
 		p.Help = m
 	}
 	q := newProblem(nil, p)

@@ -89,7 +89,8 @@ var later = []Entry{
 			"Drivers are compiled or installed for the image's kernel, by programs in the image.",
 			"Use BuildKit, or a base image that holds them, with os.prepare: false.",
 		},
-		Sources: []string{"CanvOS Earthfile v4.10.0-rc.10"},
+		Constraints: []string{"C46"},
+		Sources:     []string{"CanvOS Earthfile v4.10.0-rc.10"},
 	},
 	{
 		Code: "CV0610", Severity: Error, Room: "engine", Title: "a source was not found",

@@ -26,7 +26,7 @@ var values = []Entry{
 			"For options it matters more than it seems. CanvOS executes the text of TWO_NODE as a command: \"True\" is not found and means false, an empty text means true, \"yes\" never ends.",
 			"Write true or false, without quotes.",
 		},
-		Constraints: []string{"C34"},
+		Constraints: []string{"C34", "C51"},
 		Sources:     []string{"CanvOS Earthfile v4.4.12: IF $TWO_NODE", "measured with bash, dash and busybox"},
 	},
 	{
@@ -126,7 +126,7 @@ var values = []Entry{
 			"The value has the right kind, but is none of those the field allows, or not of its form. Empty texts count: an empty value in CanvOS overrides a default instead of asking for it.",
 			"The message says what is allowed. To ask for the default leave the field out.",
 		},
-		Constraints: []string{"C45", "C51"},
+		Constraints: []string{"C45"},
 		Sources:     []string{"the schema's comment on the field"},
 	},
 	{
