@@ -45,6 +45,8 @@ var law = []struct {
 		because: "it decides when; engines do"},
 	{room: "exec/oci/...", forbids: []string{"os/exec"},
 		because: "the embedded engine starts no process"},
+	{room: "exec/image", only: []string{"std", "canvos.dev/compile/plan"},
+		because: "it is what engines and targets hand each other, as plain data"},
 	{room: "exec/store/...", forbids: []string{"os/exec", "net", "net/http"},
 		because: "it keeps bytes on a disk"},
 	{room: "cmd/internal/view", forbids: []string{"os", "os/exec", "net", "net/http", "cuelang.org/...", "github.com/google/go-containerregistry/..."},

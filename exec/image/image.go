@@ -1,0 +1,91 @@
+// Package image is what engines make and targets take: images that are ready to
+// be published, as plain data, and what is published already.
+//
+// It moves no bytes itself and knows no registries or files.
+package image
+
+import (
+	"context"
+	"io"
+
+	"canvos.dev/compile/plan"
+)
+
+// Media types, as the OCI image specification names them.
+const (
+	Index    = "application/vnd.oci.image.index.v1+json"
+	Manifest = "application/vnd.oci.image.manifest.v1+json"
+	Config   = "application/vnd.oci.image.config.v1+json"
+	Layer    = "application/vnd.oci.image.layer.v1.tar"
+	Gzip     = "application/vnd.oci.image.layer.v1.tar+gzip"
+	Zstd     = "application/vnd.oci.image.layer.v1.tar+zstd"
+)
+
+// Descriptor names content, as in manifests and indexes.
+type Descriptor struct {
+	MediaType   string            `json:"mediaType"`
+	Digest      plan.Digest       `json:"digest"`
+	Size        int64             `json:"size"` // bytes
+	Platform    *Platform         `json:"platform,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// Platform is what an image runs on.
+type Platform struct {
+	Architecture string `json:"architecture"`
+	OS           string `json:"os"`
+	Variant      string `json:"variant,omitempty"`
+}
+
+// Blob is content that an image refers to: its config or a layer.
+type Blob struct {
+	Descriptor
+	// Open reads the content from its beginning; it may be called several times,
+	// also at once. The reader fails, at the last byte at the latest, if the
+	// content is not what Digest names.
+	Open func(context.Context) (io.ReadCloser, error)
+	// From are repositories that hold the content, such as
+	// "docker.io/library/debian": a target in the same registry mounts it from
+	// there without reading it.
+	From []string
+}
+
+// Image is an image or index that is ready to be published.
+type Image struct {
+	Reference  string // complete: "docker.io/acme/ubuntu:k3s-1.30.4-v4.4.12-demo"; "" for Children
+	Family     string // whose tags move together; "" for Children
+	Descriptor        // of Manifest
+	Manifest   []byte // of the image, or the index
+	Blobs      []Blob // of an image: config first, then layers, lowest first; none of an index
+	Children   []Image
+}
+
+// Published is what a target has under a reference.
+type Published struct {
+	Descriptor
+	// Manifest is the image's or index's manifest; nil if only its digest was
+	// asked for.
+	Manifest []byte
+}
+
+// Target is where images are published. Its methods may be called at once from
+// several goroutines.
+type Target interface {
+	// Published is what is there under a complete reference; nil if nothing is.
+	// If it still has the digest known, which may be "", the manifest need not be
+	// read.
+	Published(ctx context.Context, reference string, known plan.Digest) (*Published, error)
+	// Put makes all that an image consists of part of the target, without moving
+	// its tag: blobs, then manifests by digest, those of Children first. What is
+	// there already is not sent again.
+	Put(ctx context.Context, img Image, progress func(Progress)) error
+	// Tag makes the references of images, all of one family, stand for what was
+	// Put, together and as late as possible.
+	Tag(ctx context.Context, family []Image) error
+}
+
+// Progress is what a Put did since it last said so, in bytes.
+type Progress struct {
+	Uploaded int64 // sent
+	Mounted  int64 // found there, or mounted from another repository
+}
