@@ -1,0 +1,298 @@
+package compile
+
+import (
+	"bytes"
+	"encoding/base64"
+	osexec "os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"canvos.dev/compile/catalog"
+	"canvos.dev/compile/plan"
+)
+
+// family is one of a release, with its first Kubernetes version.
+func family(t testing.TB, tag, os, osVersion, distribution string) Family {
+	t.Helper()
+	r, err := catalog.Lookup(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := r.Versions(distribution)
+	if len(versions) == 0 {
+		t.Fatalf("%s has no %s", tag, distribution)
+	}
+	f := k3sFamily(tag+"-"+distribution, 10, versions[0])
+	f.Release = value(tag, 3)
+	f.OS.Distribution, f.OS.Version = value(os, 11), value(osVersion, 11)
+	f.Kubernetes.Distribution = value(distribution, 12)
+	if _, ok := r.BaseImage(os, osVersion, "amd64", false, false); !ok {
+		f.OS.Image = value("registry.example/base/"+os+":1", 11)
+	}
+	return f
+}
+
+func scripts(p plan.Plan) string {
+	var b strings.Builder
+	for _, s := range p.Steps {
+		if s.Op.Run != nil {
+			b.WriteString("## " + s.Name + "\n" + s.Op.Run.Script)
+		}
+	}
+	return b.String()
+}
+
+// Every release, distribution and operating system can be lowered, its scripts
+// are a shell's, and nothing in them is left empty or unpinned.
+func TestEveryReleaseCanBeLowered(t *testing.T) {
+	seen := map[string]bool{}
+	for _, tag := range catalog.Tags() {
+		r, err := catalog.Lookup(tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &Manifest{FS: files("ca.crt"), Dir: "."}
+		for _, distribution := range r.Distributions() {
+			for _, os := range []string{"ubuntu 22.04", "opensuse-leap 15.5", "rhel 9", "sles 5.4"} {
+				name, version, _ := strings.Cut(os, " ")
+				for _, all := range []bool{false, true} {
+					f := family(t, tag, name, version, distribution)
+					f.Name += "-" + name
+					f.Tag = value(name, 13)
+					f.Repository = value("r"+yesno(all), 13)
+					f.Arch = []Field[string]{value("amd64", 1), value("arm64", 1)}
+					if f.OS.Image.V == "" {
+						if _, ok := r.BaseImage(name, version, "arm64", false, false); !ok {
+							f.OS.Image = value("registry.example/base/x:1", 1)
+						}
+					}
+					if all {
+						f.UpdateKernel, f.CISHardening, f.FIPS, f.MAAS = value(true, 1), value(true, 1), value(true, 1), value(true, 1)
+						f.TwoNode, f.DisableSELinux = value(true, 1), value(false, 1)
+						f.Certificates = []Field[string]{value("ca.crt", 1)}
+						f.Packages, f.Run = []Field[string]{value("nginx", 1)}, []Field[string]{value("echo it's >/etc/x", 1)}
+						f.UbuntuPro.Env = value("TOKEN", 1)
+					}
+					m.Families = append(m.Families, f)
+				}
+			}
+		}
+		p := lowered(t, m)
+		if want := len(m.Families); len(p.Images) != want {
+			t.Errorf("%s: %d images of %d families", tag, len(p.Images), want)
+		}
+		if err := p.Check(); err != nil {
+			t.Errorf("%s: %v", tag, err)
+		}
+		for _, s := range p.Steps {
+			if s.Op.Run == nil || seen[s.Op.Run.Script] {
+				continue
+			}
+			seen[s.Op.Run.Script] = true
+			judgeScript(t, tag+" "+s.Name, s.Op.Run)
+		}
+	}
+	if len(seen) < 50 {
+		t.Errorf("%d scripts", len(seen))
+	}
+}
+
+var (
+	emptyArgument = regexp.MustCompile(`--url +--|/v/|/download/+etcd|=""|--\s*$|-hwe-( |$)`)
+	fetched       = regexp.MustCompile(`(?m)^curl .* -o (\S+) https://raw\.githubusercontent\.com/.*\n(.*)$`)
+)
+
+func judgeScript(t *testing.T, name string, run *plan.Run) {
+	t.Helper()
+	check := osexec.Command("sh", "-n")
+	check.Stdin = strings.NewReader(run.Script)
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("%s: %s\n%s", name, out, run.Script)
+	}
+	if bad := emptyArgument.FindString(run.Script); bad != "" {
+		t.Errorf("%s: %q in\n%s", name, bad, run.Script)
+	}
+	if strings.Contains(run.Script, "TOKEN") {
+		t.Errorf("%s names the secret's source", name)
+	}
+	for _, m := range fetched.FindAllStringSubmatch(run.Script, -1) {
+		if !strings.HasSuffix(m[2], "  "+m[1]+"' | sha256sum -c -") {
+			t.Errorf("%s: what is fetched to %s is not checked:\n%s", name, m[1], m[2])
+		}
+	}
+}
+
+// Rules that came, or ended, with a release: what one has and the one before it
+// does not.
+func TestRulesByRelease(t *testing.T) {
+	plain := func(*Family) {}
+	for _, c := range []struct {
+		name, without, with      string
+		os, version, distrbution string
+		change                   func(*Family)
+		text                     string
+	}{
+		{"etcdctl at all", "v4.0.2", "v4.0.3", "ubuntu", "22", "k3s", plain, "-C /usr/local/bin etcd-"},
+		{"etcdctl in /usr/bin", "v4.0.4", "v4.0.5", "ubuntu", "22", "k3s", plain, "-C /usr/bin etcd-"},
+		{"etcdctl of the third-party image", "v4.4.6", "v4.4.8", "ubuntu", "22.04", "k3s", plain, "/binaries/etcdctl/latest/palette/amd64/etcdctl"},
+		{"stylus settings", "v4.1.4", "v4.2.3", "ubuntu", "22", "k3s", plain, "/oem/stylus_config.yaml"},
+		{"no elemental settings", "v4.2.3", "v4.1.4", "ubuntu", "22", "k3s", plain, "copy /etc/elemental/config.yaml"},
+		{"80_stylus in /system/oem", "v4.7.11", "v4.7.13", "ubuntu", "22.04", "k3s", plain, "/system/oem/80_stylus.yaml"},
+		{"80_stylus in /etc/kairos", "v4.8.5", "v4.8.8", "ubuntu", "22.04", "k3s", plain, "/etc/kairos/80_stylus.yaml"},
+		{"packages each name by itself", "v4.6.21", "v4.6.20", "ubuntu", "22.04", "k3s", plain, "k3s1 to /, each name by itself"},
+		{"packages with times", "v4.6.24", "v4.7.2", "ubuntu", "22.04", "k3s", plain, "k3s1 to /, with times"},
+		{"hold of the HWE kernel", "v4.3.3", "v4.4.2", "ubuntu", "22.04", "k3s", plain, "linux-headers-generic-hwe-22.04"},
+		{"no luet in the image", "v4.5.3", "v4.4.13", "ubuntu", "22.04", "k3s", plain, "luet repo add"},
+		{"kernels purged", "v4.6.12", "v4.6.16", "ubuntu", "22.04", "k3s", plain, "apt-get purge"},
+		{"partition tools", "v4.7.2", "v4.7.3", "ubuntu", "22.04", "k3s", plain, "cloud-guest-utils"},
+		{"HWE kernel asked for", "v4.7.13", "v4.7.16", "ubuntu", "22.04", "k3s", func(f *Family) { f.UpdateKernel = value(true, 1) }, "install -y linux-image-generic-hwe-22.04"},
+		{"os-release", "v4.7.13", "v4.7.11", "ubuntu", "22.04", "k3s", plain, "envsubst"},
+		{"kairos-release", "v4.7.11", "v4.7.13", "ubuntu", "22.04", "k3s", plain, `KAIROS_NAME="kairos-core-ubuntu-22.04"`},
+		{"image label", "v4.8.5", "v4.8.8", "ubuntu", "22", "k3s", plain, `KAIROS_IMAGE_LABEL="22.04-standard-amd64-generic"`},
+		{"cracklib's cache", "v4.8.26", "v4.9.4", "ubuntu", "22.04", "k3s", plain, "! -name cracklib"},
+		{"cgroup v2", "v4.9.7", "v4.9.10", "ubuntu", "22.04", "k3s", plain, "systemd.unified_cgroup_hierarchy=1"},
+		{"SELinux off", "v4.0.2", "v4.0.3", "ubuntu", "22", "k3s", plain, "selinux=0"},
+		{"SELinux left", "v4.3.2", "v4.2.3", "ubuntu", "22.04", "k3s", func(f *Family) { f.DisableSELinux = value(false, 1) }, "selinux=0"},
+		{"headers for kubeadm", "v4.3.3", "v4.4.2", "ubuntu", "22.04", "kubeadm", plain, "linux-headers-$kernel"},
+		{"header script", "v4.9.22", "v4.9.23", "ubuntu", "22.04", "kubeadm", plain, "install-kernel-headers.sh"},
+		{"containerd for kubeadm", "v4.7.13", "v4.7.11", "ubuntu", "22.04", "kubeadm", plain, "install -y container-runtime/containerd\n"},
+		{"luet for containerd", "v4.4.13", "v4.5.3", "ubuntu", "22.04", "kubeadm-fips", func(f *Family) { f.FIPS = value(true, 1) }, "/binaries/luet/latest/vertex/amd64/luet"},
+		{"two-node", "v4.4.2", "v4.4.4", "ubuntu", "22.04", "k3s", func(f *Family) { f.TwoNode = value(true, 1) }, "kine/releases/download/v0.11.4/kine-amd64"},
+		{"two-node waits for the network", "v4.4.8", "v4.4.12", "ubuntu", "22.04", "k3s", func(f *Family) { f.TwoNode = value(true, 1) }, "network-online.target"},
+		{"nodeadm installs", "v4.5.11", "v4.5.14", "ubuntu", "22.04", "nodeadm", plain, "nodeadm install -p ssm"},
+		{"nodeadm validates", "v4.9.10", "v4.9.7", "ubuntu", "22.04", "nodeadm", plain, "--skip validate"},
+		{"apparmor on SLES", "v4.8.26", "v4.9.0", "sles", "5.4", "rke2", plain, "install apparmor-parser"},
+		{"openssl on RHEL", "v4.2.3", "v4.3.2", "rhel", "9", "k3s", plain, "yum install -y openssl"},
+		{"no initrd for FIPS", "v4.8.1", "v4.7.18", "ubuntu", "22.04", "rke2", func(f *Family) { f.FIPS = value(true, 1) }, "dracut"},
+		{"hardening", "v4.3.3", "v4.4.2", "ubuntu", "22.04", "k3s", func(f *Family) { f.CISHardening = value(true, 1) }, "CanvOS/v4.4.2/cis-harden/harden.sh"},
+		{"MAAS", "v4.8.5", "v4.8.8", "ubuntu", "22.04", "k3s", func(f *Family) { f.MAAS = value(true, 1) }, "/system/oem/80_stylus_maas.yaml"},
+		{"elemental", "v4.1.2", "v4.1.4", "ubuntu", "22", "k3s", plain, "/run/canvos/elemental"},
+		{"no elemental any more", "v4.3.2", "v4.2.3", "ubuntu", "22.04", "k3s", plain, "/run/canvos/elemental"},
+	} {
+		text := func(tag string) string {
+			f := family(t, tag, c.os, c.version, c.distrbution)
+			c.change(&f)
+			return lowered(t, &Manifest{FS: files(), Dir: ".", Families: []Family{f}}).Text()
+		}
+		if strings.Contains(text(c.without), c.text) {
+			t.Errorf("%s: %s has %q", c.name, c.without, c.text)
+		}
+		if got := text(c.with); !strings.Contains(got, c.text) {
+			t.Errorf("%s: %s has no %q\n%s", c.name, c.with, c.text, got)
+		}
+	}
+}
+
+// A prepared base has all that would have to be run, whatever the family asks.
+func TestPreparedRunsNothing(t *testing.T) {
+	f := prepared("a", 10, "1.30.4")
+	f.TwoNode, f.UpdateKernel, f.CISHardening = value(true, 1), value(true, 1), value(true, 1)
+	k := family(t, "v4.4.12", "ubuntu", "22.04", "kubeadm")
+	k.OS.Image, k.OS.Prepare = value("registry.example/prepared:1", 1), value(false, 1)
+	f.Certificates = []Field[string]{value("ca.crt", 1)}
+	p := lowered(t, &Manifest{FS: files("ca.crt"), Dir: ".", Families: []Family{f, k}})
+	if s := scripts(p); s != "" {
+		t.Error(s)
+	}
+	text := p.Text()
+	for _, to := range []string{"/usr/local/share/ca-certificates/ca.crt", "/etc/ssl/certs/ca.crt"} {
+		if !strings.Contains(text, "copy /ca.crt of file:ca.crt to "+to) {
+			t.Errorf("the certificate is not at %s", to)
+		}
+	}
+}
+
+func TestOwnFiles(t *testing.T) {
+	f := prepared("a", 10, "1.30.4")
+	f.SigningKey, f.HardwareDB = value("keys/key.pem", 14), value("specs.json", 15)
+	f.Compression = value("zstd", 1)
+	f.Overlay = []Overlay{
+		{Target: "/etc/", Path: value("etc", 16), Modes: []Pair{{Key: "sudoers.d/x", Value: value("0440", 17)}}},
+		{Target: "/etc/motd", Path: value("motd", 18)},
+		{Target: "/opt", Path: value("opt.tar.gz", 19)},
+	}
+	fsys := files("m/keys/key.pem", "m/specs.json", "m/etc/sudoers.d/x", "m/motd", "m/opt.tar.gz")
+	p := lowered(t, &Manifest{FS: fsys, Dir: "m", Families: []Family{f}})
+	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return strings.HasPrefix(s.Name, "components") })
+	var got bytes.Buffer
+	for _, line := range strings.Split(plan.Plan{Sources: p.Sources, Steps: p.Steps[i : i+1]}.Text(), "\n") {
+		if strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, "  =") && !strings.HasPrefix(line, "  sha256") {
+			got.WriteString(strings.TrimSpace(line) + "\n")
+		}
+	}
+	key := base64.StdEncoding.EncodeToString([]byte("content of m/keys/key.pem\n"))
+	want := `files zstd 2020-04-16T12:00:00Z
+copy /specs.json of file:m/specs.json to /etc/spectrocloud/custom-hardware-specs-lookup.json, owner 0:0, xattrs capability
+copy / of file:m/etc to /etc, owner 0:0, xattrs capability
+attr /etc/sudoers.d/x 0440
+copy /motd of file:m/motd to /etc/motd, owner 0:0, xattrs capability
+copy / of file:m/opt.tar.gz to /opt, out of the archive, with times, xattrs all
+attr /etc/logrotate.d/stylus.conf 0644, if there
+copy . of gcr.io/spectro-images-public/kairos-io/provider-k3s:v4.4.2 to /, from the working directory, each name by itself, owner 0:0, xattrs capability
+copy /etc/kairos/branding of gcr.io/spectro-images-public/stylus-framework-linux-amd64:v4.4.12 to /etc/kairos/branding, owner 0:0, xattrs capability
+copy /oem/stylus_config.yaml of gcr.io/spectro-images-public/stylus-framework-linux-amd64:v4.4.12 to /etc/kairos/branding/stylus_config.yaml, following a link, owner 0:0, xattrs capability
+copy /etc/elemental/config.yaml of gcr.io/spectro-images-public/stylus-framework-linux-amd64:v4.4.12 to /etc/elemental/config.yaml, following a link, owner 0:0, xattrs capability
+write /oem/.edge_custom_config.yaml 0644 "content:\n  signing:\n    publicKey:\n      base64EncodedValue: \"` + key + `\"\n      description: \"checks the signatures of content and cluster configuration\"\n"
+`
+	if got.String() != want {
+		t.Errorf("got\n%s", got.String())
+	}
+	if !slices.ContainsFunc(p.Sources, func(s plan.Source) bool { return s.Reference == "file:m/keys/key.pem" }) {
+		t.Error("the key is no source")
+	}
+}
+
+func TestDockerfile(t *testing.T) {
+	f := k3sFamily("a", 10, "1.30.4")
+	f.Dockerfile = value("docker/Dockerfile", 15)
+	f.Components.DRBD = value("9.2.13", 16)
+	fsys := files("docker/files/a", "docker/x.conf", "docker/y.conf")
+	fsys["docker/Dockerfile"] = fsys["docker/x.conf"]
+	m := &Manifest{FS: fsys, Dir: ".", Families: []Family{f}}
+	for _, c := range []struct{ text, want, problem string }{
+		{"ARG BASE\nFROM $BASE\n# note\nRUN apt-get update && \\\n    # inside\n    apt-get install -y \\\n    nginx\n", "sh -ec 'apt-get update &&      apt-get install -y      nginx'\n", ""},
+		{`RUN ["/bin/a", "b c", "it's"]`, "sh -ec " + shell(`'/bin/a' 'b c' 'it'\''s'`) + "\n", ""},
+		{"workdir /srv\nENV A=\"b c\"\nENV X y\nARG V=1\nARG W\n", "mkdir -p /srv\ncd /srv\nexport A\nA=\"b c\"\nexport X\nX=y\nexport V\n: ${V:=1}\n", ""},
+		{"COPY files /etc/app\nCOPY x.conf y.conf /etc/\n", "mkdir -p '/etc/app'\ncp -a /run/canvos/copy/1/. '/etc/app'/\n" +
+			"mkdir -p '/etc/'\ncp -a '/run/canvos/copy/2/x.conf' '/etc/'\nmkdir -p '/etc/'\ncp -a '/run/canvos/copy/3/y.conf' '/etc/'\n", ""},
+		{"RUN true\nEXPOSE 80\n", "", "docker/Dockerfile:2: EXPOSE cannot be carried out"},
+		{"COPY --from=x a b", "", "docker/Dockerfile:1: COPY --from=x cannot be carried out"},
+		{"FROM debian", "", "docker/Dockerfile:1: FROM debian: the base image is the family's"},
+		{"ADD https://x.example/y /y", "", "docker/Dockerfile:1: ADD https://x.example/y: only local files"},
+		{"RUN <<EOF\ntrue\nEOF\n", "", "docker/Dockerfile:1: RUN with a here-document"},
+	} {
+		file := *fsys["docker/x.conf"]
+		file.Data = []byte(c.text)
+		fsys["docker/Dockerfile"] = &file
+		p, ps := Lower(m, locked(t, m))
+		if c.problem != "" {
+			if len(ps) == 0 || ps[0].Code != "CV0120" || !strings.Contains(ps[0].Message, c.problem) || ps[0].At.Line != 15 {
+				t.Errorf("%q: %v", c.text, ps)
+			}
+			continue
+		}
+		i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return strings.HasPrefix(s.Name, "dockerfile") })
+		if len(ps) > 0 || i < 0 {
+			t.Errorf("%q: %v", c.text, ps)
+			continue
+		}
+		run := p.Steps[i].Op.Run
+		if run.Script != c.want || run.Env["DRBD_VERSION"] != "9.2.13" {
+			t.Errorf("%q became\n%s", c.text, run.Script)
+		}
+		judgeScript(t, c.text, run)
+	}
+}
+
+func TestRefreshIsPartOfTheOSStage(t *testing.T) {
+	m := &Manifest{FS: files(), Dir: ".", Families: []Family{k3sFamily("a", 10, "1.30.4")}}
+	lk := locked(t, m)
+	one, _ := Lower(m, lk)
+	lk.Refresh["a"] = 1
+	two, _ := Lower(m, lk)
+	if one.Steps[0].ID != two.Steps[0].ID || one.Steps[1].ID == two.Steps[1].ID {
+		t.Error("a refresh has to run the OS stage again, and leave the base alone")
+	}
+}
