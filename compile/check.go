@@ -1,8 +1,6 @@
 package compile
 
 import (
-	"slices"
-
 	"canvos.dev/compile/catalog"
 	"canvos.dev/compile/plan"
 	"canvos.dev/compile/problem"
@@ -13,9 +11,9 @@ import (
 // that is wrong with all families, sorted, each with its place; docs/constraints.md
 // lists the rules. What images do to each other is found by Images.
 //
-// A warning that a family acknowledges is left out, and so is what could be said
-// of a value that Load refused. Warnings alone mean that the manifest can be
-// built.
+// A warning that a family acknowledges is left out. Warnings alone mean that
+// the manifest can be built. Judge leaves out what only follows from what Load
+// found.
 func Check(m *Manifest) []*problem.Problem {
 	rel := releasesOf(m)
 	files := &localFiles{fsys: m.FS, dir: m.Dir, seen: map[string]located{}}
@@ -25,7 +23,6 @@ func Check(m *Manifest) []*problem.Problem {
 		s.judge()
 		problems = append(problems, s.unacknowledged()...)
 	}
-	problems = slices.DeleteFunc(problems, func(p *problem.Problem) bool { return m.refused[p.Path] })
 	return problem.Sort(problems)
 }
 

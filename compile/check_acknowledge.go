@@ -12,7 +12,7 @@ import (
 // judged only without.
 func (s *subject) unacknowledged() []*problem.Problem {
 	used := map[string]bool{}
-	failed := len(s.m.refused) > 0
+	failed := s.m.partial
 	var problems []*problem.Problem
 	for _, p := range s.problems {
 		if p.Severity == problem.Warning && slices.ContainsFunc(s.Acknowledge, func(a Pair) bool { return a.Key == p.Code }) {

@@ -92,11 +92,18 @@ func (s *subject) checkOverlay(o Overlay) {
 // checkCertificates judges certificates that the image trusts.
 func (s *subject) checkCertificates() {
 	certs := s.Certificates
+	names := map[string]Field[string]{}
 	for i, c := range certs {
 		field := "certificates[" + itoa(i) + "]"
 		text, ok := s.text(field, c)
 		if !ok {
 			continue
+		}
+		if first, taken := names[path.Base(c.V)]; taken {
+			s.report("CV0114", field, c.At, quoted(c.V)+" and "+quoted(first.V)+" have one file name: in the image one would replace the other",
+				"rename one of them, or remove one").Also = []plan.Pos{first.At}
+		} else {
+			names[path.Base(c.V)] = c
 		}
 		if why := misfit(text, certificates); why != "" {
 			s.misfit(field, c, why, "name a PEM file with certificates alone")
@@ -173,6 +180,8 @@ func unlocated(files *localFiles, found located, f Field[string], kind string) *
 		return &problem.Problem{Code: "CV0119", Message: "there is no " + kind + " " + quoted(f.V), Help: help}
 	case err != nil:
 		return &problem.Problem{Code: "CV0009", Message: "the file " + quoted(f.V) + " cannot be read: " + cause(err), Help: "look at the file's permissions"}
+	case found.link != "":
+		return &problem.Problem{Code: "CV0120", Message: quoted(f.V) + " is a link", Help: "name what it leads to, " + quoted(path.Join(path.Dir(f.V), found.link))}
 	case kind == aFile && found.info.IsDir():
 		return &problem.Problem{Code: "CV0120", Message: quoted(f.V) + " is a directory, not a file", Help: "name a file in it"}
 	case kind == aTree && !found.info.IsDir():

@@ -154,10 +154,32 @@ func (s *subject) checkArchitectures() {
 			s.report("CV0243", o.field, o.at, o.field+" does nothing on "+s.OS.Distribution.V+" and "+arch, help, "it acts on "+o.where)
 		}
 	}
+	if s.OS.Prepare.Set && !s.OS.Prepare.V {
+		s.checkPrepared()
+	}
 	for _, p := range s.OS.ImageByArch {
 		if !s.on(p.Key) {
 			s.report("CV0243", "os.image."+p.Key, p.Value.At, "os.image."+p.Key+" does nothing: the family is not built for "+p.Key,
 				"remove it, or add "+quoted(p.Key)+" to arch"+at(s.ArchSet.At))
+		}
+	}
+}
+
+// checkPrepared judges a family whose OS stage is left out: its base image must
+// be one that somebody prepared, and nothing else is done to it.
+func (s *subject) checkPrepared() {
+	where := s.OS.Prepare.At
+	if imagesText(s.Family) == "" && s.runs("ubuntu", "opensuse-leap") {
+		s.report("CV0224", "os.prepare", where, "os.prepare is false, and the base image that CanvOS chooses is not prepared",
+			"name a prepared image in os.image"+at(s.OS.At)+", or remove os.prepare")
+	}
+	for _, o := range []struct {
+		field string
+		list  []Field[string]
+	}{{"packages", s.Packages}, {"run", s.Run}, {"dockerfile", []Field[string]{s.Dockerfile}}} {
+		if len(o.list) > 0 && o.list[0].V != "" {
+			s.report("CV0243", o.field, o.list[0].At, o.field+" does nothing: os.prepare is false, so the OS stage does not run",
+				"remove "+o.field+", or os.prepare"+at(where), "it says that the base image holds already what the stage would do")
 		}
 	}
 }

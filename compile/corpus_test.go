@@ -51,19 +51,13 @@ func (s specimen) judged(t *testing.T, dir string) []*problem.Problem {
 			}
 		}
 	}
-	m, all := Load(src)
-	if m == nil {
-		return all
-	}
-	all = append(all, Check(m)...)
 	var lk *lock.File
 	if text, err := fs.ReadFile(s.tree, lock.Name); err == nil {
 		if lk, err = lock.Read(text); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, ps := Images(m, lk)
-	return problem.Sort(append(all, ps...))
+	return Judge(src, lk).Problems
 }
 
 func TestCorpus(t *testing.T) {

@@ -2,7 +2,6 @@ package compile
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -21,7 +20,8 @@ type localFiles struct {
 type located struct {
 	name string // in the module; links on the way are followed
 	info fs.FileInfo
-	err  error // a *leavesError, or of the file system
+	link string // the text of the link that the path itself is, if it is one
+	err  error  // a *leavesError, or of the file system
 }
 
 // leavesError says that a path leads out of the module.
@@ -37,55 +37,61 @@ const longestWay = 40
 func (l *localFiles) find(p string) located {
 	found, ok := l.seen[p]
 	if !ok {
-		found.name, found.info, found.err = l.follow(p)
+		found = l.follow(p)
 		l.seen[p] = found
 	}
 	return found
 }
 
-func (l *localFiles) follow(p string) (string, fs.FileInfo, error) {
+func (l *localFiles) follow(p string) (found located) {
 	if path.IsAbs(p) || strings.ContainsAny(p, `\`) || strings.HasPrefix(p, "~") {
-		return "", nil, &leavesError{"it is not relative to the manifest"}
+		return located{err: &leavesError{"it is not relative to the manifest"}}
 	}
-	name, links := ".", 0
-	rest := strings.Split(l.dir+"/"+p, "/")
-	var info fs.FileInfo
-	for len(rest) > 0 {
+	above := &leavesError{"it leads above the module's directory"}
+	name := path.Join(l.dir, p)
+	if !fs.ValidPath(name) {
+		return located{err: above}
+	}
+	rest, links := strings.Split(name, "/"), 0
+	for found.name = "."; len(rest) > 0; {
 		part := rest[0]
 		rest = rest[1:]
 		switch part {
 		case "", ".":
 			continue
 		case "..":
-			if name == "." {
-				return "", nil, &leavesError{"it leads above the module's directory"}
+			if found.name == "." {
+				return located{err: above}
 			}
-			name = path.Dir(name)
+			found.name = path.Dir(found.name)
 			continue
 		}
-		step := path.Join(name, part)
-		var err error
-		if info, err = fs.Lstat(l.fsys, step); err != nil {
-			return "", nil, err
+		step := path.Join(found.name, part)
+		info, err := fs.Lstat(l.fsys, step)
+		if err != nil {
+			return located{err: err}
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
-			name = step
+			found.name = step
 			continue
 		}
 		if links++; links > longestWay {
-			return "", nil, fmt.Errorf("%s: the links lead in a circle", p)
+			return located{err: errCircle}
 		}
 		text, err := fs.ReadLink(l.fsys, step)
 		if err != nil {
-			return "", nil, err
+			return located{err: err}
 		}
 		if path.IsAbs(text) {
-			return "", nil, &leavesError{"its link " + step + " leads to " + quoted(text)}
+			return located{err: &leavesError{"its link " + step + " leads to " + quoted(text)}}
+		}
+		if len(rest) == 0 && found.link == "" {
+			found.link = text
 		}
 		rest = append(strings.Split(text, "/"), rest...)
 	}
-	info, err := fs.Stat(l.fsys, name)
-	return name, info, err
+	found.info, found.err = fs.Lstat(l.fsys, found.name)
+	return found
 }
 
 // nearest is the name beside a missing one that may be meant, as a person would
@@ -113,7 +119,10 @@ func (l *localFiles) nearest(p string) string {
 // largestText is how much is read of a file that should be a short text.
 const largestText = 1 << 20
 
-var errTooLarge = errors.New("it is larger than 1 MiB")
+var (
+	errTooLarge = errors.New("it is larger than 1 MiB")
+	errCircle   = errors.New("its links lead in a circle")
+)
 
 // text reads a file that should be short.
 func (l *localFiles) text(name string) ([]byte, error) {

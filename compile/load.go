@@ -86,20 +86,9 @@ func Load(src Source) (*Manifest, []*problem.Problem) {
 		if p.At.File == "" {
 			p.At.File = m.Files[0] // of something that stands nowhere
 		}
-		m.refuse(p.Path)
+		m.partial = true
 	}
 	return m, problem.Sort(d.problems)
-}
-
-// refuse notes that a value is not judged further, nor a list that holds it.
-func (m *Manifest) refuse(path string) {
-	if m.refused == nil {
-		m.refused = map[string]bool{}
-	}
-	m.refused[path] = true
-	if list := strings.LastIndexByte(path, '['); list > 0 && strings.HasSuffix(path, "]") {
-		m.refused[path[:list]] = true
-	}
 }
 
 // instance finds and parses the files of the package.

@@ -35,9 +35,9 @@ type Manifest struct {
 	// the JSON that CUE makes of them, and where they stand.
 	Policies, Waivers Field[[]byte]
 
-	// refused are the paths of fields whose values Load refused: nothing else is
-	// said of them.
-	refused map[string]bool
+	// partial: Load found something wrong, so that there is less here than was
+	// written.
+	partial bool
 }
 
 // SourceRule says where a reference, or all that begin with it, is read from.

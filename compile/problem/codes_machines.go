@@ -39,6 +39,14 @@ var machines = []Entry{
 		Sources:     []string{"CanvOS Earthfile, IS_JETSON", "CanvOS README"},
 	},
 	{
+		Code: "CV0224", Severity: Warning, Room: "compile", Title: "the base image is not prepared",
+		Explanation: []string{
+			"os.prepare: false says that the base image holds already all that the OS stage would do: packages, kernel, hardening. The image that CanvOS chooses when os.image is left out does not: it is the bare Kairos system.",
+			"Name an image in os.image that went through the OS stage, or remove os.prepare.",
+		},
+		Sources: []string{"CanvOS Earthfile, +base-image"},
+	},
+	{
 		Code: "CV0230", Severity: Error, Room: "compile", Title: "UKI needs Ubuntu 24.04",
 		Explanation: []string{
 			"Trusted boot is documented for Ubuntu 24.04 (23.10 in the 4.4 documentation). With a short version (20, 22) or opensuse-leap CanvOS takes a base image that is not made for UKI, without a word.",
@@ -95,6 +103,7 @@ var machines = []Entry{
 	{
 		Code: "CV0243", Severity: Warning, Room: "compile", Title: "an option that does nothing on this system",
 		Explanation: []string{
+			"With os.prepare: false the OS stage does not run, so packages, run and dockerfile do nothing.",
 			"cisHardening and Ubuntu Pro act on Ubuntu and amd64 only. updateKernel acts on ubuntu and opensuse-leap for amd64, and on rhel and sles. CanvOS ignores them elsewhere without a word.",
 			"Remove the option, or do its work in the base image. In a family of several architectures the image for amd64 would have it and the other not; two families say so openly.",
 		},
