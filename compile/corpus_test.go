@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"golang.org/x/tools/txtar"
 
@@ -139,10 +140,42 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 		if len(ps) < 2 {
 			t.Fatalf("%s", listing(ps))
 		}
+		for _, p := range ps {
+			if !p.Hide {
+				t.Errorf("%s shows its line", p.Code)
+			}
+		}
 		if text := listing(ps); strings.Contains(text, "C1234") {
 			t.Errorf("the token is in\n%s", text)
 		}
 		return
 	}
 	t.Fatal("the corpus has no secret")
+}
+
+// Whatever a manifest says, judging it ends without a panic, and every problem
+// has a place, a path or file, and words.
+func FuzzJudge(f *testing.F) {
+	files, _ := filepath.Glob("testdata/check/*.txtar")
+	for _, file := range files {
+		a, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, x := range a.Files {
+			if strings.HasSuffix(x.Name, ".cue") {
+				f.Add(string(x.Data))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 2000 || strings.Contains(text, "for ") || strings.Contains(text, "list.") {
+			return // what runs without end is another test's
+		}
+		for _, p := range Judge(Source{FS: fstest.MapFS{"images.cue": {Data: []byte(text)}}, Dir: "."}, nil).Problems {
+			if _, known := problem.Lookup(p.Code); !known || p.Message == "" || p.At.File == "" && p.Code != "CV0002" {
+				t.Errorf("%#v", p)
+			}
+		}
+	})
 }

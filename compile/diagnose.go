@@ -286,6 +286,7 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 		p.Message = name + " cannot be " + shown
 	}
 	if secret {
+		p.Hide = true
 		p.Help = `write ubuntuPro: env: "UBUNTU_PRO_TOKEN", the name of a variable, and take the token out of the history`
 	} else if m := d.mend(raw, def); m != "" {
 		p.Help = m

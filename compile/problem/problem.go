@@ -30,6 +30,7 @@ type Problem struct {
 	Family   string     `json:"family,omitempty"`
 	At       plan.Pos   `json:"-"`
 	Also     []plan.Pos `json:"-"` // the other places that take part
+	Hide     bool       `json:"-"` // the line holds what may be a secret: it is not shown
 }
 
 func (p *Problem) Error() string {

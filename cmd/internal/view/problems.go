@@ -30,6 +30,9 @@ func problemBlock(w io.Writer, s Style, p *problem.Problem, lines Lines) {
 		colour = yellow
 	}
 	fmt.Fprintf(w, "%s %s\n", s.paint(fmt.Sprintf("%s[%s]:", p.Severity, p.Code), bold, colour), s.paint(indentRest(p.Message), bold))
+	if p.Hide {
+		lines = func(string, int) (string, bool) { return "", false }
+	}
 	if places := places(p); len(places) > 0 {
 		excerpts(w, s, places, colour, lines)
 	}

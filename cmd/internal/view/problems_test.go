@@ -130,3 +130,14 @@ func TestUnits(t *testing.T) {
 		}
 	}
 }
+
+// The line of a problem about a secret is not shown: it may hold the secret.
+func TestHiddenLine(t *testing.T) {
+	p := *problems[0]
+	p.Hide = true
+	var b bytes.Buffer
+	Problems(&b, Style{}, []*problem.Problem{&p}, manifestLines)
+	if got := b.String(); strings.Contains(got, `versions: ["1.32.3"]`) || !strings.Contains(got, "images.cue:9:48") {
+		t.Errorf("%s", got)
+	}
+}
