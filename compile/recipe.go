@@ -88,12 +88,19 @@ func (r *recipe) provider(base chain) (chain, bool) {
 	}
 	c := base
 	kubernetes := r.f.Kubernetes.Distribution.V + " " + r.Version + " " + r.platform
-	if r.bundled() {
-		c = r.then(c, "kubernetes "+kubernetes, r.At, plan.Op{Files: r.files(r.kubernetes(pkg)...)})
+	source := r.component(pkg, "Kubernetes package", "kubernetes.versions", r.At)
+	switch {
+	case r.f.UKI.V:
+		c = r.kubernetesLinks(c, source)
+	case r.bundled():
+		c = r.then(c, "kubernetes "+kubernetes, r.At, plan.Op{Files: r.files(r.kubernetes(source))})
 	}
 	c = r.then(c, "finish "+r.platform, r.f.At, plan.Op{Files: r.files(r.finish()...)})
 	if r.prepares() {
 		c = r.nodeadm(c)
+	}
+	if r.f.UKI.V {
+		c = r.trustedBoot(c, source)
 	}
 	return c, true
 }
@@ -111,14 +118,18 @@ func (r *recipe) components() []plan.Action {
 	for _, o := range r.f.Overlay {
 		as = append(as, r.overlay(o)...)
 	}
-	// The agent's log rotation is refused by logrotate if others may write it.
-	as = append(as, plan.Action{Attr: &plan.Attr{Path: "/etc/logrotate.d/stylus.conf", Mode: "0644", Optional: true}})
-
+	as = append(as, logRotation())
 	if r.bundled() {
 		as = append(as, r.agentProvider()...)
 	}
 	as = append(as, r.stylus()...)
 	return append(as, r.edgeConfig()...)
+}
+
+// logRotation makes logrotate take the agent's file, which it refuses if others
+// may write it.
+func logRotation() plan.Action {
+	return plan.Action{Attr: &plan.Attr{Path: "/etc/logrotate.d/stylus.conf", Mode: "0644", Optional: true}}
 }
 
 // bundled says whether Kubernetes and the provider agent are in the image. From
@@ -147,7 +158,7 @@ func (r *recipe) agentProvider() []plan.Action {
 // stylus is the Palette agent's branding and configuration; the agent itself is
 // no part of a provider image.
 func (r *recipe) stylus() []plan.Action {
-	source := r.component(r.parts.StylusImage(r.arch, r.f.FIPS.V), "Palette agent", "canvos", r.f.Release.At)
+	source := r.palette()
 	branding := copied(plan.Copy{Source: source, From: "/etc/kairos/branding", To: "/etc/kairos/branding"})
 	settings := copied(plan.Copy{Source: source, From: "/oem/stylus_config.yaml", To: "/etc/kairos/branding/stylus_config.yaml", Follow: true})
 	elemental := copied(plan.Copy{Source: source, From: "/etc/elemental/config.yaml", To: "/etc/elemental/config.yaml", Follow: true})
@@ -159,11 +170,20 @@ func (r *recipe) stylus() []plan.Action {
 	case !r.since("v4.7.13"):
 		return []plan.Action{branding, settings, elemental}
 	}
+	return []plan.Action{branding, r.stylusConfig(), settings, elemental}
+}
+
+func (r *recipe) palette() plan.Digest {
+	return r.component(r.parts.StylusImage(r.arch, r.f.FIPS.V), "Palette agent", "canvos", r.f.Release.At)
+}
+
+// stylusConfig is there from v4.7.13 on, and elsewhere from v4.8.8 on.
+func (r *recipe) stylusConfig() plan.Action {
 	at := "/etc/kairos/80_stylus.yaml"
 	if !r.since("v4.8.8") {
 		at = "/system/oem/80_stylus.yaml"
 	}
-	return []plan.Action{branding, copied(plan.Copy{Source: source, From: at, To: at, Follow: true, Optional: true}), settings, elemental}
+	return copied(plan.Copy{Source: r.palette(), From: at, To: at, Follow: true, Optional: true})
 }
 
 // edgeConfig is the file by which air-gapped hosts know whose content to trust.
@@ -196,16 +216,12 @@ func signingConfig(key []byte) string {
 
 // kubernetes is the tree of a version's package. Up to v4.6.20 upstream copies
 // its top-level names one by one, and up to v4.7.1 it sets their times.
-func (r *recipe) kubernetes(image string) []plan.Action {
-	source := r.component(image, "Kubernetes package", "kubernetes.versions", r.At)
-	if r.f.UKI.V {
-		return nil // links to /opt/k8s instead: see uki
-	}
-	return []plan.Action{copied(plan.Copy{
+func (r *recipe) kubernetes(source plan.Digest) plan.Action {
+	return copied(plan.Copy{
 		Source: source, From: "/", To: "/",
 		EachTop:   !r.since("v4.6.21"),
 		KeepTimes: r.since("v4.7.2"),
-	})}
+	})
 }
 
 // finish takes away what must differ from host to host, and adds etcdctl.
@@ -215,18 +231,26 @@ func (r *recipe) finish() []plan.Action {
 		{Remove: &plan.Remove{Path: "/etc/ssh/moduli"}},
 	}
 	// Before v4.4.8 etcdctl is downloaded: see osStage.
-	if image := r.parts.ThirdPartyImage; image != "" {
-		kind := "palette"
-		if r.f.FIPS.V {
-			kind = "vertex"
-		}
+	if r.parts.ThirdPartyImage != "" {
 		as = append(as, copied(plan.Copy{
-			Source: r.component(image, "third-party programs", "canvos", r.f.Release.At),
-			From:   "/binaries/etcdctl/latest/" + kind + "/" + r.arch + "/etcdctl",
+			Source: r.thirdParty(),
+			From:   "/binaries/etcdctl/latest/" + r.binaries() + "/" + r.arch + "/etcdctl",
 			To:     "/usr/bin/etcdctl", Follow: true,
 		}))
 	}
 	return append(as, plan.Action{Touch: &plan.Touch{Path: "/etc/machine-id", Mode: "0444"}})
+}
+
+func (r *recipe) thirdParty() plan.Digest {
+	return r.component(r.parts.ThirdPartyImage, "third-party programs", "canvos", r.f.Release.At)
+}
+
+// binaries is the kind of third-party programs.
+func (r *recipe) binaries() string {
+	if r.f.FIPS.V {
+		return "vertex"
+	}
+	return "palette"
 }
 
 // component is the digest of an image that the release names.

@@ -54,15 +54,9 @@ func (r *recipe) containerd(c chain) chain {
 	var run plan.Run
 	luet := "luet"
 	if r.since("v4.5.3") {
-		kind := "palette"
-		if r.f.FIPS.V {
-			kind = "vertex"
-		}
 		luet = "/run/canvos/luet"
-		run.Mounts = []plan.Mount{{
-			Source: r.component(r.parts.ThirdPartyImage, "third-party programs", "canvos", r.f.Release.At),
-			From:   "/binaries/luet/latest/" + kind + "/" + r.arch + "/luet", To: luet,
-		}}
+		source, from := r.luet()
+		run.Mounts = []plan.Mount{{Source: source, From: from, To: luet}}
 		s.add(
 			"mkdir -p /etc/luet/repos.conf.d",
 			luet+" repo add spectro --type docker --url "+r.parts.LuetRepo[r.arch]+" --priority 1 -y",

@@ -185,6 +185,70 @@ func TestRulesByRelease(t *testing.T) {
 	}
 }
 
+func TestUKI(t *testing.T) {
+	for _, tag := range []string{"v4.4.2", "v4.4.12", "v4.7.13", "v4.9.38"} {
+		f := family(t, tag, "ubuntu", "24.04", "rke2")
+		f.UKI, f.FIPS = value(true, 14), value(tag == "v4.9.38", 15)
+		f.EdgeConfig = value("edge.yaml", 16)
+		p := lowered(t, &Manifest{FS: files("edge.yaml"), Dir: ".", Families: []Family{f}})
+		if err := p.Check(); err != nil {
+			t.Errorf("%s: %v", tag, err)
+		}
+		var bases []string
+		for _, s := range p.Steps {
+			if s.Op.Base != nil {
+				bases = append(bases, s.Name)
+			}
+			if s.Op.Run != nil {
+				judgeScript(t, tag+" "+s.Name, s.Op.Run)
+			}
+		}
+		if len(bases) != 3 || !strings.HasSuffix(bases[0], "-uki linux/amd64") {
+			t.Errorf("%s: bases %v", tag, bases)
+		}
+		last := p.Steps[len(p.Steps)-2]
+		if last.Name != "signed system linux/amd64" || p.Steps[len(p.Steps)-1].Needs[0] != last.ID || !p.Images[0].Facts.UKI {
+			t.Errorf("%s: the image is made of %s", tag, last.Name)
+		}
+	}
+}
+
+// The links of a package, in a root of its own.
+func TestKubernetesLinks(t *testing.T) {
+	f := family(t, "v4.9.38", "ubuntu", "24.04", "rke2")
+	f.UKI = value(true, 14)
+	p := lowered(t, &Manifest{FS: files(), Dir: ".", Families: []Family{f}})
+	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return strings.HasPrefix(s.Name, "kubernetes links") })
+	dir := t.TempDir()
+	pkg, root := dir+"/pkg", dir+"/root"
+	script := strings.NewReplacer(
+		"/run/canvos/kubernetes", pkg,
+		"    d=\n", "    d="+root+"\n", `".$d"`, `".${d#`+root+`}"`,
+		` "/${f#./}"`, ` "`+root+`/${f#./}"`,
+		"agent-provider-stylus /usr/local", "agent-provider-stylus "+root+"/usr/local",
+	).Replace(p.Steps[i].Op.Run.Script)
+	prepare := "mkdir -p " + root + "/usr/bin " + root + "/usr/local/bin " + pkg + "/usr/bin " + pkg + "/opt/x/y\\ y " + pkg + "/empty\n" +
+		"chmod 2750 " + pkg + "/opt/x\ntouch " + pkg + "/usr/bin/k " + pkg + "'/opt/x/y y/a b'\nln -s k " + pkg + "/usr/bin/l\n"
+	list := "\ncd " + root + "\nfind . -type l -printf '%p %l\\n' -o -type d -printf '%p %m\\n' | sort\n"
+	out, err := osexec.Command("sh", "-ec", prepare+script+list).CombinedOutput()
+	want := `. 755
+./opt 755
+./opt/x 750
+./opt/x/y y 755
+./opt/x/y y/a b /opt/k8s/opt/x/y y/a b
+./usr 755
+./usr/bin 755
+./usr/bin/k /opt/k8s/usr/bin/k
+./usr/bin/l /opt/k8s/usr/bin/l
+./usr/local 755
+./usr/local/bin 755
+./usr/local/bin/agent-provider-stylus /opt/spectrocloud/bin/agent-provider-stylus
+`
+	if err != nil || string(out) != want {
+		t.Errorf("%v\n%s\n%s", err, out, script)
+	}
+}
+
 // A prepared base has all that would have to be run, whatever the family asks.
 func TestPreparedRunsNothing(t *testing.T) {
 	f := prepared("a", 10, "1.30.4")

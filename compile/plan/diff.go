@@ -177,7 +177,9 @@ func (o Op) sources() []Digest {
 		}
 	case o.Run != nil:
 		for _, m := range o.Run.Mounts {
-			ds = append(ds, m.Source)
+			if m.Source != "" {
+				ds = append(ds, m.Source)
+			}
 		}
 	}
 	return ds

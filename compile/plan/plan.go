@@ -75,8 +75,9 @@ type Step struct {
 // Op says what a step does; exactly one field is set.
 //
 // Base, Files and Run each result in a root filesystem for one platform: Base
-// has no needs, Files and Run change the one they need. Image needs one root
-// filesystem per platform and results in an image or index.
+// has no needs, Files and Run change the one they need. What a Run mounts of
+// other steps follows among its needs. Image needs one root filesystem per
+// platform and results in an image or index.
 type Op struct {
 	Base  *Base    `json:"base,omitempty"`
 	Files *Files   `json:"files,omitempty"`

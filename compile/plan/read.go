@@ -191,8 +191,9 @@ func (p Plan) checkStep(s Step, before map[Digest]Step, sources map[Digest]bool)
 			return fmt.Errorf("%q is not a platform", o.Base.Platform)
 		}
 	case o.Run != nil:
-		for _, m := range o.Run.Mounts {
-			used = append(used, m.Source)
+		var err error
+		if used, needs, err = s.mounted(); err != nil {
+			return err
 		}
 	case o.Image != nil:
 		needs = len(o.Image.Platforms)
@@ -221,6 +222,25 @@ func (p Plan) checkStep(s Step, before map[Digest]Step, sources map[Digest]bool)
 		}
 	}
 	return nil
+}
+
+// mounted is the sources that a Run mounts, and how many steps it needs.
+func (s Step) mounted() (sources []Digest, needs int, err error) {
+	others := []Digest{}
+	for _, m := range s.Op.Run.Mounts {
+		if (m.Source == "") == (m.Step == "") {
+			return nil, 0, fmt.Errorf("the mount at %s is of a source or of a step", m.To)
+		}
+		if m.Source != "" {
+			sources = append(sources, m.Source)
+		} else if !slices.Contains(others, m.Step) {
+			others = append(others, m.Step)
+		}
+	}
+	if len(s.Needs) > 0 && !slices.Equal(s.Needs[1:], others) {
+		return nil, 0, errors.New("it needs other steps than it mounts")
+	}
+	return sources, 1 + len(others), nil
 }
 
 func (o Op) count() int {

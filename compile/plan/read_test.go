@@ -31,7 +31,7 @@ func sealed(t testing.TB, change func(*Plan)) Plan {
 	amd := step("base amd64", Op{Base: &Base{Source: p.Sources[0].Digest, Platform: "linux/amd64"}})
 	arm := step("base arm64", Op{Base: &Base{Source: p.Sources[1].Digest, Platform: "linux/arm64", Prepared: true}})
 	run := step("os", Op{Run: &Run{Platform: "linux/amd64", Script: "true\nfalse\n", Network: true, Env: map[string]string{"A": "b"}, Refresh: 1,
-		Mounts: []Mount{{p.Sources[3].Digest, "/", "/run/x"}}, Secrets: []Secret{{Name: "TOKEN", Env: "T"}}}}, amd)
+		Mounts: []Mount{{Source: p.Sources[3].Digest, From: "/", To: "/run/x"}, {Step: arm, From: "/", To: "/run/y"}}, Secrets: []Secret{{Name: "TOKEN", Env: "T"}}}}, amd, arm)
 	files := step("files", Op{Files: &Files{Epoch: epoch, Compression: "gzip", Actions: []Action{
 		{Copy: &Copy{Source: p.Sources[2].Digest, From: ".", To: "/", FromWorkdir: true, EachTop: true, Owner: "0:0", Xattrs: "capability"}},
 		{Copy: &Copy{Source: p.Sources[3].Digest, From: "/", To: "/etc", Archive: true, KeepTimes: true, Optional: true, Follow: true}},
@@ -152,6 +152,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"compression", func(p *Plan) { p.Steps[3].Op.Files.Compression = "xz"; again(p, 3) }, `compression "xz"`},
 		{"needs of a base", func(p *Plan) { p.Steps[1].Needs = []Digest{p.Steps[0].ID}; again(p, 1) }, "it has 1 needs, not 0"},
 		{"needs of an image", func(p *Plan) { p.Steps[4].Needs = nil; again(p, 4) }, "it has 0 needs, not 1"},
+		{"mount of nothing", func(p *Plan) { p.Steps[2].Op.Run.Mounts[0].Source = ""; again(p, 2) }, "the mount at /run/x is of a source or of a step"},
+		{"mount of a step that is not needed", func(p *Plan) { p.Steps[2].Needs = p.Steps[2].Needs[:1]; again(p, 2) }, "it needs other steps than it mounts"},
 		{"image as a root", func(p *Plan) { p.Steps[5].Needs[1] = p.Steps[4].ID; again(p, 5) }, "it needs an image, one, as a root filesystem"},
 		{"source", func(p *Plan) { p.Sources = p.Sources[:3] }, "which is no source of the plan"},
 		{"order of sources", func(p *Plan) { p.Sources[0], p.Sources[1] = p.Sources[1], p.Sources[0] }, "out of order, or twice"},

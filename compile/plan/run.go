@@ -14,9 +14,11 @@ type Run struct {
 	Refresh int `json:"refresh,omitempty"`
 }
 
-// Mount shows a source, read-only, to a script.
+// Mount shows a source, or what another step made, read-only, to a script. That
+// step is needed after the one whose root filesystem the script runs in.
 type Mount struct {
-	Source Digest `json:"source"`
+	Source Digest `json:"source,omitempty"`
+	Step   Digest `json:"step,omitempty"`
 	From   string `json:"from"`
 	To     string `json:"to"`
 }

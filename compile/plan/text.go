@@ -94,7 +94,11 @@ func (r *Run) lines(names map[Digest]string) []string {
 	}
 	lines := []string{first}
 	for _, m := range r.Mounts {
-		lines = append(lines, "  mount "+m.From+" of "+name(names, m.Source)+" at "+m.To)
+		of := name(names, m.Source)
+		if m.Step != "" {
+			of = "the next step it needs"
+		}
+		lines = append(lines, "  mount "+m.From+" of "+of+" at "+m.To)
 	}
 	for _, s := range r.Secrets {
 		lines = append(lines, "  secret "+s.Name)
