@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"canvos.dev/compile/catalog"
 	"canvos.dev/compile/plan"
 	"canvos.dev/compile/problem"
@@ -60,6 +62,19 @@ func (s *subject) judge() {
 	s.checkLocalFiles()
 	s.checkCertificates()
 	s.checkCustomisation()
+	s.dropMoot()
+}
+
+// dropMoot leaves out what is said of an option that the release does not have:
+// that comes first.
+func (s *subject) dropMoot() {
+	absent := map[string]bool{}
+	for _, p := range s.problems {
+		if p.Code == "CV0252" {
+			absent[p.Path] = true
+		}
+	}
+	s.problems = slices.DeleteFunc(s.problems, func(p *problem.Problem) bool { return absent[p.Path] && p.Code != "CV0252" })
 }
 
 // report adds a problem of a field; path is below the family. Nowhere is the

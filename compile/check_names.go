@@ -33,6 +33,15 @@ func (s *subject) checkRegistry() {
 			"set registry: "+quoted(host+"/NAMESPACE"), "only the registry's owner may push to "+host+" without one")
 		s.shared(p, s.Registry, s.m.Registry, "registry")
 	}
+	for _, mirror := range []struct {
+		path  string
+		value Field[string]
+	}{{"mirrors.images", s.Mirrors.Images}, {"mirrors.base", s.Mirrors.Base}, {"mirrors.packages", s.Mirrors.Packages}} {
+		if host, _, _ := strings.Cut(mirror.value.V, "/"); host != "" && !isHost(host) {
+			s.report("CV0125", mirror.path, mirror.value.At, mirror.path+" "+quoted(mirror.value.V)+" has no host",
+				"write "+quoted("docker.io/"+mirror.value.V)+", or the mirror's host before it")
+		}
+	}
 	if name, _, _ := strings.Cut(first, ":"); name == "ttl.sh" && channelOf(s.Family) != "development" {
 		p := s.report("CV0124", "registry", s.Registry.At, "the registry ttl.sh forgets images after 24 hours at most, and anybody may replace them",
 			`set registry to one of your own, or channel: "development" for a trial`)

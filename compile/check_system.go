@@ -157,6 +157,19 @@ func (s *subject) checkArchitectures() {
 	if s.OS.Prepare.Set && !s.OS.Prepare.V {
 		s.checkPrepared()
 	}
+	for _, c := range []struct {
+		field string
+		value Field[string]
+		used  bool
+		means string
+	}{
+		{"components.kine", s.Components.Kine, s.TwoNode.V, "two-node"},
+		{"components.golang", s.Components.Golang, s.UKI.V, "UKI"},
+	} {
+		if c.value.V != "" && !c.used {
+			s.report("CV0243", c.field, c.value.At, c.field+" does nothing: it is for "+c.means+" images", "remove it")
+		}
+	}
 	for _, p := range s.OS.ImageByArch {
 		if !s.on(p.Key) {
 			s.report("CV0243", "os.image."+p.Key, p.Value.At, "os.image."+p.Key+" does nothing: the family is not built for "+p.Key,

@@ -103,7 +103,7 @@ var machines = []Entry{
 	{
 		Code: "CV0243", Severity: Warning, Room: "compile", Title: "an option that does nothing on this system",
 		Explanation: []string{
-			"With os.prepare: false the OS stage does not run, so packages, run and dockerfile do nothing.",
+			"With os.prepare: false the OS stage does not run, so packages, run and dockerfile do nothing. components.kine is for two-node images, components.golang for UKI images.",
 			"cisHardening and Ubuntu Pro act on Ubuntu and amd64 only. updateKernel acts on ubuntu and opensuse-leap for amd64, and on rhel and sles. CanvOS ignores them elsewhere without a word.",
 			"Remove the option, or do its work in the base image. In a family of several architectures the image for amd64 would have it and the other not; two families say so openly.",
 		},

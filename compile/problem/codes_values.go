@@ -159,7 +159,7 @@ var values = []Entry{
 		Code: "CV0118", Severity: Warning, Room: "compile", Title: "a family of many images",
 		Explanation: []string{
 			"Every version is an image of 2 to 5 GB. An empty K8S_VERSION in CanvOS means all of them, and full disks that fail silently are the usual result; here it has to be asked for.",
-			"List the versions that your clusters run, or a range. If all are meant, acknowledge the warning.",
+			"allVersions, or a range, is warned of when it stands for more than a dozen. List the versions that your clusters run, or a narrower range. If all are meant, acknowledge the warning.",
 		},
 		Constraints: []string{"C05"},
 		Sources:     []string{"CanvOS Earthfile, +build-provider-images", "CanvOS documentation, Edge Artifact Builder arguments"},
@@ -194,7 +194,7 @@ var values = []Entry{
 		Code: "CV0125", Severity: Error, Room: "compile", Title: "a registry without host or namespace",
 		Explanation: []string{
 			"CanvOS's tutorial asks for a bare Docker ID. As a registry that is a host of that name, which does not exist, or after normalisation the library namespace of Docker Hub, where only Docker may push.",
-			"Write host and namespace: docker.io/acme.",
+			"Write host and namespace: docker.io/acme. Mirrors need their host too.",
 		},
 		Constraints: []string{"C39"},
 		Sources:     []string{"CanvOS documentation, Build Provider Images", "CanvOS documentation, Edge Artifact Builder arguments"},
@@ -245,7 +245,7 @@ var values = []Entry{
 		Code: "CV0132", Severity: Error, Room: "compile", Title: "a catalog entry that cannot be used",
 		Explanation: []string{
 			"An entry under catalog adds a release or overrides what the catalog says of one. Its release must be a version (v4.10.3), what it starts from must exist, and its fields must be those of a release.",
-			"Correct the entry. `canvos catalog -o json RELEASE` shows the shape; `canvos catalog import` makes one from a checkout.",
+			"Correct the entry. `canvos catalog show RELEASE -o json` shows the shape.",
 		},
 		Sources: []string{"canvos"},
 	},
