@@ -76,12 +76,36 @@ func (o Op) lines(names map[Digest]string) []string {
 	case o.Run != nil:
 		return o.Run.lines(names)
 	case o.Image != nil:
-		lines := []string{"image " + strings.Join(o.Image.Platforms, " ") + " " + o.Image.Epoch}
-		lines = append(lines, "  facts "+pairs(o.Image.Facts.Annotations()))
-		lines = append(lines, "  labels "+pairs(o.Image.Labels))
-		return append(lines, "  annotations "+pairs(o.Image.Annotations))
+		return o.Image.lines()
 	}
 	return nil
+}
+
+// lines say once what annotations, labels and facts have in common.
+func (o *ImageOp) lines() []string {
+	lines := []string{"image " + strings.Join(o.Platforms, " ") + " " + o.Epoch, "  annotations " + pairs(o.Annotations)}
+	if facts := o.Facts.Annotations(); !within(facts, o.Annotations) {
+		lines = append(lines, "  facts "+pairs(facts))
+	}
+	switch {
+	case !within(o.Annotations, o.Labels):
+		return append(lines, "  labels "+pairs(o.Labels))
+	case len(o.Labels) > len(o.Annotations):
+		own := maps.Clone(o.Labels)
+		maps.DeleteFunc(own, func(k, _ string) bool { _, ok := o.Annotations[k]; return ok })
+		return append(lines, "  labels too, and "+pairs(own))
+	}
+	return append(lines, "  labels too")
+}
+
+// within says whether b has all that a has.
+func within(a, b map[string]string) bool {
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Run) lines(names map[Digest]string) []string {
