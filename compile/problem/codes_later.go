@@ -93,6 +93,14 @@ var later = []Entry{
 		Sources:     []string{"CanvOS Earthfile v4.10.0-rc.10"},
 	},
 	{
+		Code: "CV0605", Severity: Error, Room: "engine", Title: "the base image is not prepared",
+		Explanation: []string{
+			"os.prepare: false says that the image holds already all that the OS stage would do. It does not: an identity in /etc/machine-id would be shared by all hosts, and a two-node image needs kine and PostgreSQL.",
+			"Prepare the image, name another one, or leave os.prepare out and use an engine that runs commands.",
+		},
+		Sources: []string{"CanvOS Earthfile, +base-image and +provider-image"},
+	},
+	{
 		Code: "CV0610", Severity: Error, Room: "engine", Title: "a source was not found",
 		Explanation: []string{
 			"A component image or local source that the plan needs is not where it was looked for.",

@@ -310,3 +310,10 @@ func (s *Store) Scratch(r io.Reader) (again io.ReadSeeker, done func(), err erro
 	}
 	return f, done, nil
 }
+
+// Sum is the digest of all that r holds.
+func Sum(ctx context.Context, r io.Reader) (plan.Digest, error) {
+	h := sha256.New()
+	_, err := io.CopyBuffer(h, readerOnly{ctx, r}, make([]byte, 256<<10))
+	return sum(h), err
+}

@@ -1,0 +1,201 @@
+package oci
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"canvos.dev/compile/plan"
+	"canvos.dev/exec"
+	"canvos.dev/exec/image"
+	"canvos.dev/exec/store"
+)
+
+// Engine assembles the images of a plan in this process and publishes them.
+type Engine struct {
+	Sources *Sources
+	Target  image.Target
+	Jobs    int // steps at a time; 1 if less
+	// KeepGoing goes on with what does not need a step or family that failed.
+	KeepGoing bool
+}
+
+var _ exec.Engine = (*Engine)(nil)
+
+// Run carries out a plan: layers are made, or found in the store; each image is
+// put into the target when it is complete, and the tags of a family move together
+// when all its images are there. The error joins what failed; the result tells of
+// every image.
+func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (exec.Result, error) {
+	r := &run{
+		Engine: e, plan: p,
+		sources: map[plan.Digest]plan.Source{}, trees: map[treeKey]*treeOnce{}, made: map[plan.Digest]*made{},
+		images: map[plan.Digest][]plan.Image{}, families: newFamilies(p), results: map[string]exec.ImageResult{},
+	}
+	for _, s := range p.Sources {
+		r.sources[s.Digest] = s
+	}
+	for _, i := range p.Images {
+		r.images[i.Step] = append(r.images[i.Step], i)
+	}
+	outcomes, err := exec.Walk(ctx, p, exec.WalkOptions{Jobs: e.Jobs, KeepGoing: e.KeepGoing}, emit, r.step)
+	return r.result(outcomes), err
+}
+
+// run is one Run.
+type run struct {
+	*Engine
+	plan    plan.Plan
+	sources map[plan.Digest]plan.Source
+	images  map[plan.Digest][]plan.Image // by their Image step
+
+	mu       sync.Mutex
+	trees    map[treeKey]*treeOnce
+	made     map[plan.Digest]*made
+	families *families
+	results  map[string]exec.ImageResult
+	bytes    exec.Bytes
+}
+
+func (r *run) store() *store.Store { return r.Sources.Store }
+
+// step carries out one step.
+func (r *run) step(ctx context.Context, s plan.Step, emit func(exec.Event)) error {
+	var m *made
+	var err error
+	switch {
+	case s.Op.Base != nil:
+		m, err = r.base(ctx, s, emit)
+	case s.Op.Files != nil:
+		m, err = r.files(ctx, s, emit)
+	case s.Op.Image != nil:
+		return r.image(ctx, s, emit)
+	default:
+		return fmt.Errorf("the embedded engine cannot run commands")
+	}
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.made[s.ID] = m
+	return nil
+}
+
+// need is what a step made.
+func (r *run) need(id plan.Digest) *made {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.made[id]
+}
+
+// image composes an image out of root filesystems, and publishes it under every
+// reference that asks for it.
+func (r *run) image(ctx context.Context, s plan.Step, emit func(exec.Event)) error {
+	var parts []*made
+	for _, n := range s.Needs {
+		parts = append(parts, r.need(n))
+	}
+	composed, err := compose(parts, *s.Op.Image, s.ID)
+	if err != nil {
+		return err
+	}
+	for _, i := range r.images[s.ID] {
+		img := composed
+		img.Reference, img.Family = i.Reference, i.Family
+		if err := r.publish(ctx, img, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish puts one image into the target and, if it is the last of its family,
+// moves the family's tags.
+func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event)) error {
+	var total, done int64
+	for _, b := range blobsOf(img) {
+		total += b.Size
+	}
+	err := r.Target.Put(ctx, img, func(p image.Progress) {
+		r.mu.Lock()
+		r.bytes.Uploaded += p.Uploaded
+		r.bytes.Mounted += p.Mounted
+		done += p.Uploaded + p.Mounted
+		now := done
+		r.mu.Unlock()
+		emit(exec.Event{Kind: exec.StepProgress, Unit: "bytes", Done: now, Total: total})
+	})
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", img.Reference, err)
+	}
+	r.mu.Lock()
+	family := r.families.complete(img)
+	r.mu.Unlock()
+	if family == nil {
+		return nil
+	}
+	if err := r.Target.Tag(ctx, family); err != nil {
+		return fmt.Errorf("publish family %s: %w", img.Family, err)
+	}
+	for _, f := range family {
+		r.mu.Lock()
+		r.results[f.Reference] = exec.ImageResult{Reference: f.Reference, Digest: f.Digest, State: exec.Built}
+		r.mu.Unlock()
+		emit(exec.Event{Kind: exec.ImageDone, Name: f.Reference, Text: string(f.Digest)})
+	}
+	return nil
+}
+
+// blobsOf are all blobs of an image, also of its children.
+func blobsOf(img image.Image) []image.Blob {
+	blobs := img.Blobs
+	for _, c := range img.Children {
+		blobs = append(blobs[:len(blobs):len(blobs)], blobsOf(c)...)
+	}
+	return blobs
+}
+
+// families are images that wait for the others of their family.
+type families struct {
+	missing map[string]int
+	ready   map[string][]image.Image
+}
+
+func newFamilies(p plan.Plan) *families {
+	f := &families{missing: map[string]int{}, ready: map[string][]image.Image{}}
+	for _, i := range p.Images {
+		f.missing[i.Family]++
+	}
+	return f
+}
+
+// complete is the whole family of an image if none is missing any more.
+func (f *families) complete(img image.Image) []image.Image {
+	f.ready[img.Family] = append(f.ready[img.Family], img)
+	if f.missing[img.Family]--; f.missing[img.Family] > 0 {
+		return nil
+	}
+	return f.ready[img.Family]
+}
+
+// result tells of every image, in the plan's order.
+func (r *run) result(outcomes map[plan.Digest]exec.Outcome) exec.Result {
+	res := exec.Result{Images: []exec.ImageResult{}, Bytes: r.bytes}
+	for _, i := range r.plan.Images {
+		if done, ok := r.results[i.Reference]; ok {
+			res.Images = append(res.Images, done)
+			continue
+		}
+		ir := exec.ImageResult{Reference: i.Reference, State: exec.Skipped}
+		switch o := outcomes[i.Step]; {
+		case o.State == exec.Failed || o.Err != nil && o.State == exec.Skipped && !isContext(o.Err):
+			ir.State, ir.Err, ir.Error = exec.Failed, o.Err, o.Err.Error()
+		case o.State == exec.Built:
+			ir.Err = fmt.Errorf("built, but another image of family %q is missing, so its tag did not move", i.Family)
+			ir.Error = ir.Err.Error()
+		}
+		res.Images = append(res.Images, ir)
+	}
+	return res
+}

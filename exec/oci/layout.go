@@ -1,0 +1,309 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"canvos.dev/compile/plan"
+	"canvos.dev/exec/image"
+	"canvos.dev/exec/store"
+)
+
+// Layout is an OCI image layout that images are published into. Blobs are there
+// before what names them, index.json is replaced in one step, and what is there
+// already is believed only if its bytes are what its name says. Other programs
+// may read it at any time; other canvos processes may write it too.
+type Layout struct {
+	Dir   string
+	Store *store.Store // holds the blobs' locks
+
+	mu      sync.Mutex
+	checked map[plan.Digest]bool // blobs that were written or read whole by us
+}
+
+var _ image.Target = (*Layout)(nil)
+
+// Published is what the layout has under a reference. A layout that does not
+// exist holds nothing.
+func (l *Layout) Published(_ context.Context, reference string, known plan.Digest) (*image.Published, error) {
+	list, err := l.list()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range list.Manifests {
+		if d.Annotations[refName] != reference {
+			continue
+		}
+		p := &image.Published{Descriptor: d}
+		if d.Digest == known {
+			return p, nil
+		}
+		raw, err := os.ReadFile(l.file(d.Digest))
+		if errors.Is(err, fs.ErrNotExist) || err == nil && plan.DigestOf(raw) != d.Digest {
+			return nil, nil // damaged: as good as absent
+		}
+		p.Manifest = raw
+		return p, err
+	}
+	return nil, nil
+}
+
+// References are all names in the layout, sorted.
+func (l *Layout) References() ([]string, error) {
+	list, err := l.list()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, d := range list.Manifests {
+		if n := d.Annotations[refName]; n != "" {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Put writes the blobs and manifests of an image.
+func (l *Layout) Put(ctx context.Context, img image.Image, progress func(image.Progress)) error {
+	if err := l.begin(); err != nil {
+		return err
+	}
+	for _, c := range img.Children {
+		if err := l.Put(ctx, c, progress); err != nil {
+			return err
+		}
+	}
+	for _, b := range img.Blobs {
+		if err := l.blob(ctx, b, progress); err != nil {
+			return err
+		}
+	}
+	if l.sound(ctx, img.Digest, img.Size) {
+		return nil
+	}
+	return l.write(img.Digest, img.Manifest)
+}
+
+// begin makes the layout if there is none.
+func (l *Layout) begin() error {
+	if err := os.MkdirAll(filepath.Join(l.Dir, "blobs", "sha256"), 0o755); err != nil {
+		return err
+	}
+	name := filepath.Join(l.Dir, "oci-layout")
+	b, err := os.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		entries, err := os.ReadDir(l.Dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if e.Name() != "blobs" && !strings.HasPrefix(e.Name(), ".") {
+				return fmt.Errorf("%s is no OCI layout, and not empty: it holds %s", l.Dir, e.Name())
+			}
+		}
+		return replaceFile(name, []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	case err != nil:
+		return err
+	}
+	var v struct {
+		Version string `json:"imageLayoutVersion"`
+	}
+	if json.Unmarshal(b, &v) != nil || !strings.HasPrefix(v.Version, "1.") {
+		return fmt.Errorf("%s is an OCI layout of a version that is not known: %s", l.Dir, b)
+	}
+	return nil
+}
+
+func (l *Layout) blob(ctx context.Context, b image.Blob, progress func(image.Progress)) error {
+	unlock, err := l.Store.Lock(ctx, "layout "+l.Dir+" "+string(b.Digest))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if l.sound(ctx, b.Digest, b.Size) {
+		progress(image.Progress{Mounted: b.Size})
+		return nil
+	}
+	r, err := b.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := writeFrom(l.file(b.Digest), &telling{r, progress}); err != nil {
+		return err
+	}
+	l.believe(b.Digest)
+	return nil
+}
+
+// telling says how much was read.
+type telling struct {
+	io.Reader
+	progress func(image.Progress)
+}
+
+func (t *telling) Read(p []byte) (int, error) {
+	n, err := t.Reader.Read(p)
+	if n > 0 {
+		t.progress(image.Progress{Uploaded: int64(n)})
+	}
+	return n, err
+}
+
+// sound says whether a blob is there, whole. It is read once a run.
+func (l *Layout) sound(ctx context.Context, d plan.Digest, size int64) bool {
+	l.mu.Lock()
+	known := l.checked[d]
+	l.mu.Unlock()
+	if known {
+		return true
+	}
+	f, err := os.Open(l.file(d))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || fi.Size() != size {
+		return false
+	}
+	got, err := store.Sum(ctx, f)
+	if err != nil || got != d {
+		return false
+	}
+	l.believe(d)
+	return true
+}
+
+func (l *Layout) believe(d plan.Digest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.checked == nil {
+		l.checked = map[plan.Digest]bool{}
+	}
+	l.checked[d] = true
+}
+
+func (l *Layout) write(d plan.Digest, b []byte) error {
+	if err := replaceFile(l.file(d), b); err != nil {
+		return err
+	}
+	l.believe(d)
+	return nil
+}
+
+// Tag names the images of a family in index.json, which is replaced in one step
+// under a lock.
+func (l *Layout) Tag(ctx context.Context, family []image.Image) error {
+	unlock, err := lockDir(l.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	list, err := l.list()
+	if err != nil {
+		return err
+	}
+	for _, img := range family {
+		list.Manifests = slices.DeleteFunc(list.Manifests, func(d image.Descriptor) bool { return d.Annotations[refName] == img.Reference })
+		d := img.Descriptor
+		d.Annotations = map[string]string{refName: img.Reference}
+		list.Manifests = append(list.Manifests, d)
+	}
+	slices.SortFunc(list.Manifests, func(a, b image.Descriptor) int {
+		return strings.Compare(a.Annotations[refName]+" "+string(a.Digest), b.Annotations[refName]+" "+string(b.Digest))
+	})
+	b, err := plan.Canonical(list)
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(l.Dir, "index.json"), b)
+}
+
+// list is index.json; empty if there is none yet.
+func (l *Layout) list() (index, error) {
+	list := index{SchemaVersion: 2, MediaType: image.Index, Manifests: []image.Descriptor{}}
+	b, err := os.ReadFile(filepath.Join(l.Dir, "index.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return list, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &list)
+	}
+	if err != nil {
+		return list, fmt.Errorf("read the layout %s: %w", l.Dir, err)
+	}
+	return list, nil
+}
+
+func (l *Layout) file(d plan.Digest) string {
+	return filepath.Join(l.Dir, filepath.FromSlash(blobName(d)))
+}
+
+// lockDir waits until nobody else changes the layout's list.
+func lockDir(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return func() { f.Close() }, nil
+}
+
+func replaceFile(name string, b []byte) error { return writeFrom(name, strings.NewReader(string(b))) }
+
+// writeFrom gives a file the content of r in one step, for good: whoever reads it
+// sees nothing, the old content, or all of the new one.
+func writeFrom(name string, r io.Reader) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = io.CopyBuffer(onlyWriter{f}, r, make([]byte, 256<<10))
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	d, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// onlyWriter hides the method by which a copy would go around its buffer, and
+// the reader's checks.
+type onlyWriter struct{ io.Writer }
