@@ -1,9 +1,12 @@
 package compile
 
 import (
+	"path"
 	"regexp"
 	"slices"
 	"strings"
+
+	"canvos.dev/compile/plan"
 )
 
 // checkCustomisation looks at commands that a person adds to the OS stage for
@@ -19,11 +22,34 @@ func (s *subject) checkCustomisation() {
 	if !ok {
 		return
 	}
+	named := &namedFiles{}
+	d := dockerfile{recipe: &recipe{walk: &walk{in: named}, f: s.Family}, dir: path.Dir(s.Dockerfile.V), run: plan.Run{Env: map[string]string{}}}
 	for _, in := range instructions(string(text)) {
+		place := s.Dockerfile.V + ":" + itoa(in.line) + ": "
+		named.names = nil
+		if err := d.instruction(in); err != nil {
+			s.report("CV0120", "dockerfile", s.Dockerfile.At, place+err.Error(), instructionsHelp)
+		}
+		for _, name := range named.names {
+			f := Field[string]{V: name, At: s.Dockerfile.At, Set: true}
+			if p := unlocated(s.files, s.files.find(name), f, eitherOne); p != nil {
+				s.report(p.Code, "dockerfile", f.At, place+p.Message, p.Help)
+			}
+		}
 		for _, why := range in.troubles() {
-			s.report("CV0134", "dockerfile", s.Dockerfile.At, s.Dockerfile.V+":"+itoa(in.line)+": "+why.what, why.help)
+			s.report("CV0134", "dockerfile", s.Dockerfile.At, place+why.what, why.help)
 		}
 	}
+}
+
+// namedFiles are inputs that only write down which local files are asked for.
+type namedFiles struct{ names []string }
+
+func (n *namedFiles) image(string, string, asker) plan.Digest { return "" }
+
+func (n *namedFiles) local(name string, _ asker) localInput {
+	n.names = append(n.names, name)
+	return localInput{name: name}
 }
 
 // trouble is why a command will not do what it says.

@@ -33,13 +33,15 @@ func (r *recipe) dockerfile(c chain) chain {
 		if err := d.instruction(i); err != nil {
 			r.report(problem.Problem{
 				Code: "CV0120", Message: fmt.Sprintf("%s:%d: %v", f.V, i.line, err),
-				Help: "RUN, COPY, ADD of local files, ARG, ENV and WORKDIR can be carried out",
+				Help: instructionsHelp,
 				Path: "dockerfile", At: f.At,
 			})
 		}
 	}
 	return r.ran(c, "dockerfile", f.At, &d.script, d.run)
 }
+
+const instructionsHelp = "RUN, COPY, ADD of local files, ARG, ENV and WORKDIR can be carried out"
 
 type dockerfile struct {
 	*recipe

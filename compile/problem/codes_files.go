@@ -15,6 +15,7 @@ var files = []Entry{
 		Code: "CV0120", Severity: Error, Room: "compile", Title: "a local file is not what it should be",
 		Explanation: []string{
 			"The file exists, but is empty, a directory, or no PEM of the kind that is needed: signingKey is a public key, certificates are certificates. A private key is refused: everything named in the family ends in the image.",
+			"Of a Dockerfile, RUN, COPY, ADD of local files, ARG, ENV and WORKDIR can be carried out on top of the base image; what changes the image's config cannot.",
 			"Name the right file. `openssl pkey -in key.pem -pubout` prints the public half of a key.",
 		},
 		Constraints: []string{"C49"},
