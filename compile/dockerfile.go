@@ -13,7 +13,8 @@ import (
 
 // dockerfile carries out a file of instructions on top of what is there, as
 // upstream's own Dockerfile does on the base image. What changes the image's
-// config has no place in it: the config is the base image's.
+// config has no place in it: the config is the base image's (difference
+// dockerfile).
 func (r *recipe) dockerfile(c chain) chain {
 	f := r.f.Dockerfile
 	if f.V == "" {

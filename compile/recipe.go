@@ -107,6 +107,8 @@ func (r *recipe) provider(base chain) (chain, bool) {
 
 // components are the family's own files, the provider agent's and the Palette
 // agent's, in the order in which upstream copies them: what comes later wins.
+// What a checkout of CanvOS has in overlay/files/etc is the person's to name
+// (difference checkout-files).
 func (r *recipe) components() []plan.Action {
 	var as []plan.Action
 	if !r.prepares() {
@@ -133,7 +135,8 @@ func logRotation() plan.Action {
 }
 
 // bundled says whether Kubernetes and the provider agent are in the image. From
-// the 4.10 line on they may come as a system extension instead.
+// the 4.10 line on they may come as a system extension instead (difference
+// bundled-kubernetes).
 func (r *recipe) bundled() bool {
 	return !r.since("v4.10.0") || !r.f.BundleKubernetes.Set || r.f.BundleKubernetes.V
 }
@@ -205,7 +208,8 @@ func (r *recipe) edgeConfig() []plan.Action {
 	return []plan.Action{{Write: &plan.Write{Path: to, Mode: "0644", Content: signingConfig(key)}}}
 }
 
-// signingConfig has the shape of .edge-custom-config.yaml.template of v4.4.12.
+// signingConfig has the shape of .edge-custom-config.yaml.template of v4.4.12
+// (difference signing-key).
 func signingConfig(key []byte) string {
 	return "content:\n" +
 		"  signing:\n" +
@@ -214,8 +218,9 @@ func signingConfig(key []byte) string {
 		"      description: \"checks the signatures of content and cluster configuration\"\n"
 }
 
-// kubernetes is the tree of a version's package. Up to v4.6.20 upstream copies
-// its top-level names one by one, and up to v4.7.1 it sets their times.
+// kubernetes is the tree of a version's package (difference package-image). Up to
+// v4.6.20 upstream copies its top-level names one by one, and up to v4.7.1 it
+// sets their times.
 func (r *recipe) kubernetes(source plan.Digest) plan.Action {
 	return copied(plan.Copy{
 		Source: source, From: "/", To: "/",
@@ -224,7 +229,9 @@ func (r *recipe) kubernetes(source plan.Digest) plan.Action {
 	})
 }
 
-// finish takes away what must differ from host to host, and adds etcdctl.
+// finish takes away what must differ from host to host, and adds etcdctl, of the
+// image's architecture and as it is (differences etcdctl-architecture,
+// etcdctl-unpacked).
 func (r *recipe) finish() []plan.Action {
 	as := []plan.Action{
 		{Remove: &plan.Remove{Path: "/etc/ssh/ssh_host_*"}},
@@ -277,7 +284,8 @@ func (r *recipe) local(f Field[string], field, what, to string) plan.Action {
 }
 
 // overlay lays a tree, file or archive over the image. An archive keeps what it
-// says of owners, times and attributes; trees have what git keeps of them.
+// says of owners, times and attributes; trees have what git keeps of them
+// (difference local-modes).
 func (r *recipe) overlay(o Overlay) []plan.Action {
 	by := asker{family: r.f, at: o.Path.At, path: "overlay." + label(o.Target), what: "overlay " + o.Target}
 	in := r.in.local(o.Path.V, by)
@@ -300,7 +308,7 @@ func isArchive(name string) bool {
 
 // certificateFiles puts certificates where the OS looks for them when its trust
 // store is made, and, for Ubuntu, where programs look one by one: the bundle of
-// a prepared image is not made again.
+// a prepared image is not made again (difference certificates-prepared).
 func (r *recipe) certificateFiles() []plan.Action {
 	var as []plan.Action
 	for _, c := range r.f.Certificates {

@@ -37,6 +37,8 @@ func (r *recipe) kernelHeaders(c chain) chain {
 		s.add(
 			newestKernel,
 			"yum makecache",
+			"yum-config-manager --enable ubi-8-baseos-rpms ubi-8-appstream-rpms ubi-8-codeready-builder-rpms",
+			"yum install -y https://dl.fedoraproject.org/pub/epel/epel-release-latest-8.noarch.rpm || echo 'no EPEL'",
 			`yum install -y "kernel-devel-$kernel" || yum install -y kernel-devel || echo "no headers for $kernel"`)
 	}
 	return r.ran(c, "kernel headers "+os, r.f.Kubernetes.Distribution.At, &s, plan.Run{Env: noninteractive()})
@@ -89,7 +91,7 @@ func (r *recipe) etcdctl(c chain) chain {
 }
 
 // twoNode installs PostgreSQL and kine, which keep the state of two-node
-// clusters: from v4.4.4 on.
+// clusters: from v4.4.4 on (differences postgresql-unit, kine-architecture).
 func (r *recipe) twoNode(c chain) chain {
 	if !r.f.TwoNode.V || !r.since("v4.4.4") {
 		return c
@@ -124,7 +126,8 @@ func (r *recipe) twoNode(c chain) chain {
 		"chmod 0755 /opt/spectrocloud/bin/kine",
 		`su postgres -c 'echo "export PERL5LIB=`+perl+`" >~/.bash_profile'`)
 	s.addIf(r.since("v4.4.12"),
-		"sed -i 's/After=network.target/After=network-online.target/' /lib/systemd/system/postgresql@.service",
+		"unit=/lib/systemd/system/postgresql@.service",
+		`if [ -f "$unit" ]; then sed -i 's/After=network.target/After=network-online.target/' "$unit"; fi`,
 		"systemctl disable postgresql") // the agent enables it when it is needed
 	return r.ran(c, "two-node", r.f.TwoNode.At, &s, plan.Run{Env: noninteractive()})
 }

@@ -8,9 +8,10 @@ import (
 )
 
 // osStage is upstream's base image stage, and what of the provider stage has to
-// run something but does not depend on the Kubernetes version: certificates and
-// the family's own commands, the system's packages and kernel, then what the
-// Kubernetes distribution and two-node clusters need.
+// run something but does not depend on the Kubernetes version (difference
+// commands-first): certificates and the family's own commands, the system's
+// packages and kernel, then what the Kubernetes distribution and two-node
+// clusters need.
 func (r *recipe) osStage(c chain) chain {
 	c = r.certificates(c)
 	c = r.customise(c)
@@ -22,7 +23,7 @@ func (r *recipe) osStage(c chain) chain {
 }
 
 // certificates go into the trust store, as upstream puts them there from
-// v4.5.11 on.
+// v4.5.11 on (difference certificates).
 func (r *recipe) certificates(c chain) chain {
 	if len(r.f.Certificates) == 0 {
 		return c
@@ -113,6 +114,7 @@ func (r *recipe) osName() string {
 	return strings.TrimSpace(r.f.OS.Distribution.V + " " + r.f.OS.Version.V)
 }
 
+// noninteractive keeps packages from asking (difference no-questions).
 func noninteractive() map[string]string {
 	return map[string]string{"DEBIAN_FRONTEND": "noninteractive"}
 }
@@ -139,7 +141,8 @@ func (r *recipe) hostFiles(s *script) {
 	}
 }
 
-// luetRepository is in base images up to v4.4.13.
+// luetRepository is in base images up to v4.4.13; credentials for it never are
+// (difference luet-credentials).
 func (r *recipe) luetRepository(s *script) {
 	if r.since("v4.5.3") {
 		return
@@ -151,12 +154,13 @@ func (r *recipe) luetRepository(s *script) {
 }
 
 // newestKernel is in the order of versions, where some releases took that of
-// texts.
+// texts (difference kernel-order).
 const newestKernel = `kernel=$(ls /lib/modules | sort -V | tail -n1)`
 
 func (r *recipe) ubuntu(s *script) {
 	if hasUbuntuPro(r.f) {
-		// The token is in a file for a moment, so that no process shows it.
+		// The token is in a file for a moment, so that no process shows it
+		// (difference ubuntu-pro).
 		s.add(
 			`sed -i '/^[[:space:]]*$/d' /etc/os-release`,
 			"apt-get update", "apt-get install -y snapd",
@@ -201,7 +205,8 @@ func (r *recipe) ubuntu(s *script) {
 	}
 }
 
-// ubuntuVersion is what package names have: 22.04, also of 22.
+// ubuntuVersion is what package names have: 22.04, also of 22 (difference
+// short-version).
 func (r *recipe) ubuntuVersion() string {
 	v := r.f.OS.Version.V
 	if v == "20" || v == "22" {
@@ -236,7 +241,8 @@ func (r *recipe) ubuntuKernel(s *script, update bool) {
 	s.add("apt-get clean", "rm -rf /var/lib/apt/lists/*")
 }
 
-// purgeKernels removes all kernels but the newest. In FIPS images nothing whose
+// purgeKernels removes all kernels but the newest, with the packages that are
+// named after its ABI (difference kernel-purge). In FIPS images nothing whose
 // name says fips is removed, and what is held is released first, as apt stops
 // at packages that are held.
 func (r *recipe) purgeKernels(s *script) {

@@ -35,7 +35,7 @@ func (r *recipe) kubernetesLinks(c chain, source plan.Digest) chain {
 	return r.ran(c, "kubernetes links "+r.Version, r.At, &s, plan.Run{Mounts: []plan.Mount{{Source: source, From: "/", To: from}}})
 }
 
-// trustedBoot is the image that is published. The keys that sign are none of
+// trustedBoot is the image that is published (difference uki-keys). The keys that sign are none of
 // the plan's: who runs it shows them to the script at /run/canvos/keys.
 func (r *recipe) trustedBoot(system chain, pkg plan.Digest) chain {
 	at := r.f.UKI.At

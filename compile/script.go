@@ -55,7 +55,7 @@ var checkoutFiles = []checkoutFile{
 	{"scripts/install-nvidia-drivers.sh", "v4.10.0-rc.10", "8fc8a637e6f4206da05fa0eff5460a06e33570f699cf42ef747504a267170ea0"},
 }
 
-// fetch downloads a file of the release's checkout. The checksum makes it the
+// fetch downloads a file of the release's checkout (difference checkout-scripts). The checksum makes it the
 // one that was looked at when the recipe was written; a release after those of
 // the table gets the newest of them.
 func (r *recipe) fetch(s *script, name, to, mode string) {

@@ -3,6 +3,8 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -171,6 +173,17 @@ func TestCheckRefuses(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add(document(f, sealed(f, nil)))
+	goldens, err := filepath.Glob("../testdata/plan/*.json")
+	if err != nil || len(goldens) == 0 {
+		f.Fatal(goldens, err)
+	}
+	for _, name := range goldens {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	f.Add([]byte(`{"apiVersion":"canvos.dev/v1","kind":"Plan","version":1,"steps":[{"op":{"files":{"actions":[{}]}}}],"images":[{}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := Read(text)
