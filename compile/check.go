@@ -18,7 +18,7 @@ import (
 // found.
 func Check(m *Manifest) []*problem.Problem {
 	rel := releasesOf(m)
-	files := &localFiles{fsys: m.FS, dir: m.Dir, seen: map[string]located{}}
+	files := newLocalFiles(m)
 	problems := checkManifest(m, rel, files)
 	for i := range m.Families {
 		s := &subject{Family: &m.Families[i], m: m, rel: rel, files: files}

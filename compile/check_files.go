@@ -64,7 +64,7 @@ func (s *subject) checkOverlay(o Overlay) {
 	if !ok {
 		return
 	}
-	entries, err := plan.WalkTree(s.files.fsys, found.name)
+	entries, err := s.files.tree(found.name)
 	if err != nil {
 		s.misfit(field, o.Path, "cannot be laid over an image: "+strings.ReplaceAll(err.Error(), found.name+"/", ""), "remove it from the tree")
 		return

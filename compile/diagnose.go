@@ -290,6 +290,8 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 		p.Help = `write ubuntuPro: env: "UBUNTU_PRO_TOKEN", the name of a variable, and take the token out of the history`
 	} else if m := d.mend(raw, def); m != "" {
 		p.Help = m
+	} else if p.Code == "CV0109" {
+		p.Help = "canvos catalog show RELEASE lists the versions of a release"
 	}
 	q := newProblem(nil, p)
 	if q.At == (plan.Pos{}) {
@@ -317,12 +319,17 @@ func (d *diagnosis) mend(raw, def cue.Value) string {
 		}
 		if strings.TrimSpace(text) != "" {
 			plain, _, _ := strings.Cut(strings.TrimPrefix(text, "v"), "+")
-			tries = append(tries, quoted(mended(text)), quoted(plain), quoted("v"+text), quoted(text+".x"))
+			tries = append(tries, quoted(archAliases[text]), quoted(mended(text)), quoted(plain), quoted("v"+text), quoted(text+".x"))
 		}
 	}
 	if l := lastTexts(def); l != nil && text != "" {
 		if near := did(text, l); near != "" {
 			tries = append(tries, quoted(near))
+		}
+		for _, t := range l {
+			if strings.HasPrefix(t, text) {
+				tries = append(tries, quoted(t))
+			}
 		}
 	}
 	ctx := cuecontext.New()
@@ -333,6 +340,9 @@ func (d *diagnosis) mend(raw, def cue.Value) string {
 	}
 	return ""
 }
+
+// archAliases are what other tools call the architectures.
+var archAliases = map[string]string{"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "arm64v8": "arm64"}
 
 func emptyText(v cue.Value) bool {
 	s, err := v.String()

@@ -6,14 +6,33 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"canvos.dev/compile/plan"
 )
 
-// localFiles finds the files and directories that a manifest names, each once
-// however many families name it.
+// localFiles finds and reads the files and directories that a manifest names,
+// each once however many families name it.
 type localFiles struct {
-	fsys fs.FS
-	dir  string // the manifest's directory in it
-	seen map[string]located
+	fsys  fs.FS
+	dir   string // the manifest's directory in it
+	seen  map[string]located
+	texts map[string]textFile  // by name in the module
+	trees map[string]localTree // by name in the module
+}
+
+func newLocalFiles(m *Manifest) *localFiles {
+	return &localFiles{fsys: m.FS, dir: m.Dir, seen: map[string]located{}, texts: map[string]textFile{}, trees: map[string]localTree{}}
+}
+
+type textFile struct {
+	text []byte
+	err  error
+}
+
+// localTree is what plan.WalkTree says of a tree.
+type localTree struct {
+	entries []plan.TreeEntry
+	err     error
 }
 
 // located is what a path of a manifest leads to.
@@ -126,6 +145,25 @@ var (
 
 // text reads a file that should be short.
 func (l *localFiles) text(name string) ([]byte, error) {
+	t, ok := l.texts[name]
+	if !ok {
+		t.text, t.err = l.read(name)
+		l.texts[name] = t
+	}
+	return t.text, t.err
+}
+
+// tree lists the files below a directory, or the one file.
+func (l *localFiles) tree(name string) ([]plan.TreeEntry, error) {
+	t, ok := l.trees[name]
+	if !ok {
+		t.entries, t.err = plan.WalkTree(l.fsys, name)
+		l.trees[name] = t
+	}
+	return t.entries, t.err
+}
+
+func (l *localFiles) read(name string) ([]byte, error) {
 	f, err := l.fsys.Open(name)
 	if err != nil {
 		return nil, err

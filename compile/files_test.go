@@ -47,7 +47,7 @@ func TestFollow(t *testing.T) {
 		{"broken", "", "", "missing"},
 		{"nothing", "", "", "missing"},
 	} {
-		files := &localFiles{fsys: tree, dir: "m", seen: map[string]located{}}
+		files := newLocalFiles(&Manifest{FS: tree, Dir: "m"})
 		found := files.find(c.path)
 		var leaves *leavesError
 		err := ""
@@ -93,5 +93,40 @@ func TestMisfit(t *testing.T) {
 		if got := misfit([]byte(c.text), c.kind); got != c.want {
 			t.Errorf("%q as %s: %q, want %q", c.text, c.kind, got, c.want)
 		}
+	}
+}
+
+// counting counts how often files are opened.
+type counting struct {
+	fstest.MapFS
+	opened map[string]int
+}
+
+func (c counting) Open(name string) (fs.File, error) {
+	c.opened[name]++
+	return c.MapFS.Open(name)
+}
+
+// What many families name is read once.
+func TestFilesAreReadOnce(t *testing.T) {
+	tree := counting{fstest.MapFS{"etc/motd": {Data: []byte("x")}, "edge.yaml": {Data: []byte("x")}}, map[string]int{}}
+	m := oneFamily(nil)
+	m.FS, m.Families = tree, nil
+	for i := range 100 {
+		f := k3sFamily("store-"+itoa(i), 10+4*i, "1.30.4")
+		f.Overlay = []Overlay{{Target: "/etc", Path: value("etc", 11)}}
+		f.EdgeConfig = value("edge.yaml", 12)
+		m.Families = append(m.Families, f)
+	}
+	if ps := Check(m); codes(ps) != "CV0251" {
+		t.Errorf("%s", listing(ps))
+	}
+	for name, n := range tree.opened {
+		if n > 3 {
+			t.Errorf("%s is opened %d times", name, n)
+		}
+	}
+	if tree.opened["edge.yaml"] == 0 {
+		t.Error("nothing is counted")
 	}
 }
