@@ -276,12 +276,20 @@ func (s *subject) checkKnownBad() {
 	}
 }
 
-// from is the newest of the family's versions, if it is of a series or after it.
-func (s *subject) from(major, minor int) (expanded, bool) {
-	if len(s.versions) == 0 {
-		return expanded{}, false
+// from are the family's versions of a series or after it: of each place that
+// asks for some, the newest.
+func (s *subject) from(major, minor int) []expanded {
+	var out []expanded
+	for _, e := range s.versions {
+		v, ok := parseVersion(e.version)
+		if !ok || v.compare(version{major, minor, 0}) < 0 {
+			continue
+		}
+		if i := slices.IndexFunc(out, func(o expanded) bool { return o.at == e.at }); i >= 0 {
+			out[i] = e
+		} else {
+			out = append(out, e)
+		}
 	}
-	newest := s.versions[len(s.versions)-1]
-	v, ok := parseVersion(newest.version)
-	return newest, ok && v.compare(version{major, minor, 0}) >= 0
+	return out
 }

@@ -220,14 +220,18 @@ func (s *subject) isRHEL8() bool {
 
 // checkKernel judges what Kubernetes asks of a kernel.
 func (s *subject) checkKernel() {
-	if v, ok := s.from(1, 32); ok && s.isRHEL8() && s.is("kubeadm", "kubeadm-fips") {
-		s.report("CV0240", "kubernetes.versions", v.at, s.Kubernetes.Distribution.V+" "+v.version+" refuses the kernel of RHEL 8",
-			"take RHEL 9"+at(firstAt(s.OS.Version.At, s.OS.Image.At))+", or Kubernetes before 1.32",
-			"kubeadm checks the kernel's version from 1.32 on, and RHEL 8 has 4.18")
+	if s.isRHEL8() && s.is("kubeadm", "kubeadm-fips") {
+		for _, v := range s.from(1, 32) {
+			s.report("CV0240", "kubernetes.versions", v.at, s.Kubernetes.Distribution.V+" "+v.version+" refuses the kernel of RHEL 8",
+				"take RHEL 9"+at(firstAt(s.OS.Version.At, s.OS.Image.At))+", or Kubernetes before 1.32",
+				"kubeadm checks the kernel's version from 1.32 on, and RHEL 8 has 4.18")
+		}
 	}
-	if v, ok := s.from(1, 35); ok && s.before("v4.9.10") {
-		s.report("CV0241", "kubernetes.versions", v.at, "Kubernetes "+v.version+" refuses cgroup v1, which images of CanvOS "+s.release.Tag+" boot with",
-			`set canvos: "v4.9.10" or later`+at(s.Release.At)+", or put systemd.unified_cgroup_hierarchy=1 on the kernel's command line and acknowledge CV0241")
+	if s.before("v4.9.10") {
+		for _, v := range s.from(1, 35) {
+			s.report("CV0241", "kubernetes.versions", v.at, "Kubernetes "+v.version+" refuses cgroup v1, which images of CanvOS "+s.release.Tag+" boot with",
+				`set canvos: "v4.9.10" or later`+at(s.Release.At)+", or put systemd.unified_cgroup_hierarchy=1 on the kernel's command line and acknowledge CV0241")
+		}
 	}
 	if s.runs("rhel") && s.UpdateKernel.V && !s.isRHEL8() && s.updatesKernel("amd64") {
 		has := "an unknown version of rhel"

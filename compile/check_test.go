@@ -32,50 +32,6 @@ func TestCheckAccepts(t *testing.T) {
 	}
 }
 
-func TestSeed(t *testing.T) {
-	ps := Check(oneFamily(func(_ *Manifest, f *Family) { f.Kubernetes.Versions[0].V = "1.32.3" }))
-	const want = `images.cue:12:3: error[CV0107]: Kubernetes 1.32.3 is not in CanvOS v4.4.12 for k3s
-  path: families.store.kubernetes.versions[0]
-  note: nearest here: 1.30.4 (newest), 1.29.8
-  note: first release after v4.4.12 that has 1.32.3: v4.6.21
-  help: take 1.30.4, or set canvos: "v4.6.21" or later (canvos catalog diff v4.4.12 v4.6.21 shows what else moves)
-`
-	if got := listing(ps); got != want {
-		t.Errorf("got\n%swant\n%s", got, want)
-	}
-}
-
-// A rule, a manifest that breaks it, and one that was mended as the help says.
-var rules = []struct {
-	code      string
-	bad, good func(*Manifest, *Family)
-}{
-	{"CV0106", func(_ *Manifest, f *Family) { f.Release.V = "v4.4.3" }, func(_ *Manifest, f *Family) { f.Release.V = "v4.4.2" }},
-	{"CV0108", func(_ *Manifest, f *Family) { f.Kubernetes.Distribution.V = "nodeadm" }, nil},
-	{"CV0112", func(_ *Manifest, f *Family) { f.OS.Version.V = "24" }, func(_ *Manifest, f *Family) { f.OS.Version.V = "24.04" }},
-	{"CV0201", func(_ *Manifest, f *Family) { f.TwoNode, f.Kubernetes.Distribution.V = value(true, 20), "rke2" }, func(_ *Manifest, f *Family) { f.TwoNode = value(true, 20) }},
-	{"CV0203", func(_ *Manifest, f *Family) { f.TwoNode = value(true, 20) }, func(_ *Manifest, f *Family) { f.TwoNode, f.Tag.V = value(true, 20), "demo-two-node" }},
-	{"CV0210", func(_ *Manifest, f *Family) { f.FIPS = value(true, 20) }, func(_ *Manifest, f *Family) { f.FIPS, f.Kubernetes.Distribution.V = value(true, 20), "rke2" }},
-	{"CV0252", func(_ *Manifest, f *Family) { f.MAAS = value(true, 20) }, func(_ *Manifest, f *Family) { f.MAAS, f.Release.V = value(true, 20), "v4.8.8" }},
-}
-
-func TestRules(t *testing.T) {
-	for _, r := range rules {
-		ps := Check(oneFamily(r.bad))
-		p := has(ps, r.code)
-		if p == nil {
-			t.Errorf("%s is not found:\n%s", r.code, listing(ps))
-			continue
-		}
-		if p.At.File == "" || p.Help == "" || p.Path == "" {
-			t.Errorf("%s lacks place, help or path: %+v", r.code, p)
-		}
-		if p := has(Check(oneFamily(r.good)), r.code); p != nil {
-			t.Errorf("%s is found in the mended manifest: %v", r.code, p)
-		}
-	}
-}
-
 func TestAcknowledge(t *testing.T) {
 	twoNode := func(f *Family) { f.TwoNode = value(true, 20) }
 	ps := Check(oneFamily(func(_ *Manifest, f *Family) {
