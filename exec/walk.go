@@ -83,7 +83,7 @@ func newWalk(p plan.Plan, o WalkOptions, emit func(Event)) (*walk, error) {
 		for _, need := range s.Needs {
 			before := byID[need]
 			if before == nil {
-				return nil, fmt.Errorf("step %s needs %s, which is not before it in the plan", s.Name, need)
+				return nil, fmt.Errorf("%s needs %s, which is not before it in the plan", s.Name, need)
 			}
 			before.after = append(before.after, n)
 			n.waiting++
