@@ -55,7 +55,7 @@ Write down what should exist, see what would change, apply it.`,
 			root.AddCommand(c)
 		}
 	}
-	add("write", newInit(d), newVet(d))
+	add("write", newInit(d), newVet(d), newLock(d))
 	add("see", newList(d), newCatalog(d), newExplain(d))
 	add("more", newVersion(d), newCompletion(d))
 	root.SetHelpCommand(newHelp())
