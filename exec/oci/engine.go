@@ -139,12 +139,25 @@ func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event
 		return fmt.Errorf("publish family %s: %w", img.Family, err)
 	}
 	for _, f := range family {
+		// So that the next plan needs to ask for no more than the digest.
+		if err := r.store().PutRecord(rememberKey(f.Reference), remembered{r.stepOf(f.Reference), f.Digest}); err != nil {
+			return err
+		}
 		r.mu.Lock()
 		r.results[f.Reference] = exec.ImageResult{Reference: f.Reference, Digest: f.Digest, State: exec.Built}
 		r.mu.Unlock()
 		emit(exec.Event{Kind: exec.ImageDone, Name: f.Reference, Text: string(f.Digest)})
 	}
 	return nil
+}
+
+func (r *run) stepOf(reference string) plan.Digest {
+	for _, i := range r.plan.Images {
+		if i.Reference == reference {
+			return i.Step
+		}
+	}
+	return ""
 }
 
 // blobsOf are all blobs of an image, also of its children.

@@ -46,7 +46,7 @@ func (l *Layout) Published(_ context.Context, reference string, known plan.Diges
 			continue
 		}
 		p := &image.Published{Descriptor: d}
-		if d.Digest == known {
+		if _, err := os.Stat(l.file(d.Digest)); err == nil && d.Digest == known {
 			return p, nil
 		}
 		raw, err := os.ReadFile(l.file(d.Digest))
@@ -59,15 +59,15 @@ func (l *Layout) Published(_ context.Context, reference string, known plan.Diges
 	return nil, nil
 }
 
-// References are all names in the layout, sorted.
-func (l *Layout) References() ([]string, error) {
+// Tags are the references of a repository in the layout, sorted.
+func (l *Layout) Tags(_ context.Context, of string) ([]string, error) {
 	list, err := l.list()
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, d := range list.Manifests {
-		if n := d.Annotations[refName]; n != "" {
+		if n := d.Annotations[refName]; n != "" && repository(n) == of {
 			names = append(names, n)
 		}
 	}

@@ -48,7 +48,7 @@ func (r *run) base(ctx context.Context, s plan.Step, emit func(exec.Event)) (*ma
 		if err != nil {
 			return nil, err
 		}
-		l, err := r.layer(ctx, change, emit)
+		l, err := r.layer(ctx, s.ID, change, emit)
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +101,7 @@ func (r *run) files(ctx context.Context, s plan.Step, emit func(exec.Event)) (*m
 	if err != nil {
 		return nil, err
 	}
-	l, err := r.layer(ctx, change, emit)
+	l, err := r.layer(ctx, s.ID, change, emit)
 	if err != nil {
 		return nil, err
 	}
@@ -110,12 +110,17 @@ func (r *run) files(ctx context.Context, s plan.Step, emit func(exec.Event)) (*m
 
 // layer writes a change as a layer, or finds it in the store; an empty change is
 // none.
-func (r *run) layer(ctx context.Context, c *rootfs.Change, emit func(exec.Event)) ([]made1, error) {
+func (r *run) layer(ctx context.Context, step plan.Digest, c *rootfs.Change, emit func(exec.Event)) ([]made1, error) {
 	rec, reused, err := rootfs.Write(ctx, r.store(), c, rootfs.Options{Progress: func(done, total int64) {
 		emit(exec.Event{Kind: exec.StepProgress, Unit: "bytes", Done: done, Total: total})
 	}})
 	if err != nil {
 		return nil, err
+	}
+	if old, ok := r.store().Layer(stepKey(step)); !ok || old != rec {
+		if err := r.store().PutLayer(stepKey(step), rec); err != nil {
+			return nil, err
+		}
 	}
 	if reused {
 		emit(exec.Event{Kind: exec.StepCached})

@@ -1,0 +1,297 @@
+package oci
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"canvos.dev/compile/plan"
+	"canvos.dev/exec/image"
+	"canvos.dev/exec/store"
+)
+
+// Action is what carrying out a plan does with an image.
+type Action string
+
+const (
+	Build     Action = "build"     // not published yet
+	Unchanged Action = "unchanged" // published, made by the same step
+	Replace   Action = "replace"   // published with other content, and somebody consents
+	Refused   Action = "refused"   // published with what may not be replaced
+	Kept      Action = "kept"      // no longer declared; nothing is ever deleted
+)
+
+// Decision is what is done with one image, and why.
+type Decision struct {
+	Image  plan.Image // of Kept only the reference is known
+	Action Action
+	Reason string
+	Code   string // of a refusal: "CV0401" content, "CV0402" not canvos's, "CV0403" facts
+	Help   string
+	Before plan.Digest // what is published now; "" is nothing
+}
+
+// Consent is what a person allows beyond the manifest.
+type Consent struct {
+	Replace func(reference string) bool // content that is published already
+	Adopt   func(reference string) bool // images that canvos did not make, or that were changed since
+}
+
+// lister is a target that can say what it holds.
+type lister interface {
+	// Tags are the references of a repository, "docker.io/acme/ubuntu".
+	Tags(ctx context.Context, repository string) ([]string, error)
+}
+
+// Decide compares a plan with a target. Each reference is asked for once; where
+// st remembers that this plan's step was published there, its digest is enough.
+func Decide(ctx context.Context, t image.Target, st *store.Store, p plan.Plan, c Consent, jobs int) ([]Decision, error) {
+	ds := make([]Decision, len(p.Images))
+	errs := make([]error, len(p.Images))
+	lines := &lines{target: t, plan: p, once: map[string]*lineOnce{}}
+	slots := make(chan struct{}, max(jobs, 1))
+	var wg sync.WaitGroup
+	for i, img := range p.Images {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			ds[i], errs[i] = decide(ctx, t, st, img, c, lines)
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("ask for %s: %w", p.Images[i].Reference, err)
+		}
+	}
+	return append(ds, lines.kept()...), nil
+}
+
+// rememberKey is of the record of what a step was published as.
+func rememberKey(reference string) string { return "published " + reference }
+
+type remembered struct{ Step, Digest plan.Digest }
+
+func decide(ctx context.Context, t image.Target, st *store.Store, img plan.Image, c Consent, lines *lines) (Decision, error) {
+	d := Decision{Image: img}
+	var was remembered
+	if !st.Record(rememberKey(img.Reference), &was) || was.Step != img.Step {
+		was = remembered{}
+	}
+	pub, err := t.Published(ctx, img.Reference, was.Digest)
+	switch {
+	case err != nil:
+		return d, err
+	case pub == nil:
+		d.Action, d.Reason = Build, "not published yet"
+		return d, lines.judge(ctx, &d)
+	}
+	d.Before = pub.Digest
+	if was.Digest != "" && pub.Digest == was.Digest {
+		d.Action, d.Reason = Unchanged, string(pub.Digest)
+		return d, nil
+	}
+	return d, judge(&d, pub, c)
+}
+
+// judge compares an image with what is published under its reference.
+func judge(d *Decision, pub *image.Published, c Consent) error {
+	ref := d.Image.Reference
+	doc, err := read(pub.Manifest)
+	if err != nil {
+		return err
+	}
+	facts, ours := plan.FactsOf(doc.Annotations)
+	switch {
+	case !ours || doc.Annotations[StepKey] == "":
+		d.Code, d.Reason = "CV0402", "published by something else than canvos"
+	case drifted(pub.Manifest):
+		d.Code, d.Reason = "CV0402", "changed by another tool since canvos published it"
+	}
+	if d.Code != "" {
+		if c.Adopt != nil && c.Adopt(ref) {
+			d.Action, d.Code, d.Reason = Replace, "", d.Reason+"; taken over"
+			return nil
+		}
+		d.Action, d.Help = Refused, "--adopt '"+shortName(ref)+"' takes it over; another tag leaves it alone"
+		return nil
+	}
+	if apart := factsApart(facts, d.Image.Facts); apart != "" {
+		d.refuseFacts(apart)
+		return nil
+	}
+	if dropped := platformsDropped(doc, d.Image.Platforms); dropped != "" {
+		d.refuseFacts("it was published for " + dropped + " too")
+		return nil
+	}
+	switch {
+	case doc.Annotations[StepKey] == string(d.Image.Step):
+		d.Action, d.Reason = Unchanged, string(pub.Digest)
+	case d.Image.Publish == "replace":
+		d.Action, d.Reason = Replace, "published with other content; publish is \"replace\""
+	case c.Replace != nil && c.Replace(ref):
+		d.Action, d.Reason = Replace, "published with other content; --replace consents"
+	default:
+		d.Action, d.Code, d.Reason = Refused, "CV0401", "published with other content"
+		d.Help = "revision: 2 makes a new tag; publish: \"replace\" or --replace moves this one"
+	}
+	return nil
+}
+
+func (d *Decision) refuseFacts(reason string) {
+	d.Action, d.Code, d.Reason = Refused, "CV0403", reason
+	d.Help = "what a line is may not change: take another tag"
+}
+
+// factsApart says how two images of a line differ in what a line fixes.
+func factsApart(published, wanted plan.Facts) string {
+	for _, f := range []struct {
+		name     string
+		was, now any
+	}{
+		{"twoNode", published.TwoNode, wanted.TwoNode},
+		{"fips", published.FIPS, wanted.FIPS},
+		{"uki", published.UKI, wanted.UKI},
+		{"os.distribution", published.OSDistribution, wanted.OSDistribution},
+	} {
+		if f.was != f.now {
+			return fmt.Sprintf("published with %s: %v, and wanted with %v", f.name, f.was, f.now)
+		}
+	}
+	return ""
+}
+
+// document is a manifest or index, as far as Decide looks at it.
+type document struct {
+	Manifests   []image.Descriptor `json:"manifests"`
+	Annotations map[string]string  `json:"annotations"`
+}
+
+func read(raw []byte) (document, error) {
+	var doc document
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return doc, fmt.Errorf("its manifest is no JSON: %w", err)
+	}
+	return doc, nil
+}
+
+// platformsDropped are those of an index that the plan has no more.
+func platformsDropped(doc document, wanted []string) string {
+	var dropped []string
+	for _, m := range doc.Manifests {
+		if m.Platform == nil {
+			continue
+		}
+		if name := m.Platform.OS + "/" + m.Platform.Architecture; !slices.Contains(wanted, name) {
+			dropped = append(dropped, name)
+		}
+	}
+	return strings.Join(dropped, ", ")
+}
+
+// lines asks the target for the other images of a line, once a line.
+type lines struct {
+	target image.Target
+	plan   plan.Plan
+
+	mu   sync.Mutex
+	once map[string]*lineOnce
+	rest []Decision
+}
+
+type lineOnce struct {
+	sync.Once
+	facts plan.Facts
+	known bool
+	err   error
+}
+
+// judge refuses an image that is new in a line of other facts.
+func (l *lines) judge(ctx context.Context, d *Decision) error {
+	target, ok := l.target.(lister)
+	if !ok {
+		return nil
+	}
+	l.mu.Lock()
+	o := l.once[d.Image.Line]
+	if o == nil {
+		o = &lineOnce{}
+		l.once[d.Image.Line] = o
+	}
+	l.mu.Unlock()
+	o.Do(func() { o.facts, o.known, o.err = l.ask(ctx, target, d.Image.Line) })
+	if o.err != nil || !o.known {
+		return o.err
+	}
+	if apart := factsApart(o.facts, d.Image.Facts); apart != "" {
+		d.refuseFacts("other images of the line " + shortName(d.Image.Line) + " are " + apart)
+	}
+	return nil
+}
+
+// ask finds the facts of any image of a line, and notes those that the plan has
+// no more.
+func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Facts, known bool, err error) {
+	tags, err := t.Tags(ctx, repository(line))
+	if err != nil {
+		return facts, false, err
+	}
+	for _, ref := range tags {
+		if !InLine(line, ref) {
+			continue
+		}
+		if !slices.ContainsFunc(l.plan.Images, func(i plan.Image) bool { return i.Reference == ref }) {
+			l.mu.Lock()
+			l.rest = append(l.rest, Decision{Image: plan.Image{Reference: ref, Line: line}, Action: Kept, Reason: "no longer declared"})
+			l.mu.Unlock()
+		}
+		if known {
+			continue
+		}
+		pub, err := l.target.Published(ctx, ref, "")
+		if err != nil || pub == nil {
+			return facts, false, err
+		}
+		doc, err := read(pub.Manifest)
+		if err != nil {
+			return facts, false, err
+		}
+		facts, known = plan.FactsOf(doc.Annotations)
+	}
+	return facts, known, nil
+}
+
+func (l *lines) kept() []Decision {
+	slices.SortFunc(l.rest, func(a, b Decision) int { return cmp.Compare(a.Image.Reference, b.Image.Reference) })
+	return l.rest
+}
+
+// InLine says whether a reference is of an image line. A line ends in the custom
+// tag: "docker.io/acme/ubuntu:k3s-*-demo" has all of its versions, releases and
+// revisions.
+func InLine(line, reference string) bool {
+	before, after, _ := strings.Cut(line, "*")
+	rest, ok := strings.CutPrefix(reference, before)
+	if !ok {
+		return false
+	}
+	// What stands for "*" is a Kubernetes version and an agent's, "1.30.4-v4.4.12".
+	version, rest, ok := strings.Cut(rest, "-")
+	if !ok || strings.Trim(version, "0123456789.") != "" || !strings.HasPrefix(rest, "v") {
+		return false
+	}
+	_, tag, cut := strings.Cut(rest, "-")
+	if strings.HasPrefix(tag, "rc.") { // the agent's own hyphen: v4.10.0-rc.2
+		_, tag, cut = strings.Cut(tag, "-")
+	}
+	if cut {
+		tag = "-" + tag
+	}
+	return tag == after || strings.HasPrefix(tag, after+"-r") && strings.Trim(tag[len(after)+2:], "0123456789") == "" && tag != after+"-r"
+}
+
+func shortName(reference string) string { return reference[strings.LastIndexByte(reference, '/')+1:] }
