@@ -28,7 +28,7 @@ type Usage struct {
 
 // Usage counts what is there.
 func (s *Store) Usage() (Usage, error) {
-	u := Usage{Free: s.free()}
+	u := Usage{Free: s.Free()}
 	files, err := s.files("blobs/sha256", "contents", "records")
 	for _, f := range files {
 		u.Bytes += f.size

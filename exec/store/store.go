@@ -84,13 +84,13 @@ func (s *Store) explain(err error) error {
 		return err
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return &FullError{Dir: s.dir, Free: s.free(), Err: err}
+		return &FullError{Dir: s.dir, Free: s.Free(), Err: err}
 	}
 	return err
 }
 
-// free is how many bytes may still be written, or 0 if nobody knows.
-func (s *Store) free() int64 {
+// Free is how many bytes may still be written, or 0 if nobody knows.
+func (s *Store) Free() int64 {
 	var st unix.Statfs_t
 	if unix.Statfs(s.dir, &st) != nil {
 		return 0

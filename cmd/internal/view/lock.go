@@ -77,3 +77,12 @@ func brief(text string) string {
 	}
 	return text
 }
+
+// LockCompleted is a note that a run goes by more than its lock says.
+func LockCompleted(w io.Writer, s Style, file string, missing bool, entries int) {
+	text := fmt.Sprintf("%s lacks %s", file, count(entries, "entry"))
+	if missing {
+		text = "there is no " + file + " yet"
+	}
+	fmt.Fprintf(w, "%s %s: found out for this run; canvos lock writes it down\n", s.paint("note:", cyan), text)
+}

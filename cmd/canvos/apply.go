@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"canvos.dev/cmd/internal/view"
+	"canvos.dev/compile/plan"
+	"canvos.dev/exec"
+	"canvos.dev/exec/image"
+	"canvos.dev/exec/oci"
+	"canvos.dev/exec/store"
+)
+
+func newApply(d *door) *cobra.Command {
+	a := &applying{door: d}
+	cmd := &cobra.Command{
+		Use:   "apply [PATH]",
+		Short: "Build what is missing, and publish it",
+		Long: `Carries out the plan of a manifest: builds the images that are not published
+yet, and publishes them. Anything refused stops it before any work is done. A
+family's tags move together, when all of its images are there.
+
+Interrupted, it finishes what is in flight and says how to go on; what was made
+stays in the store and is not made again.`,
+		Example: `  canvos apply --to oci:out images.cue
+  canvos apply --to oci:out --target 'ubuntu:*palette-learn'`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeManifests,
+	}
+	cmd.Flags().StringVar(&a.to, "to", "", "publish into a layout, `oci:DIR`, instead of registries")
+	cmd.Flags().BoolVar(&a.yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&a.keepGoing, "keep-going", false, "go on with other families when one fails")
+	cmd.Flags().StringArrayVar(&a.targets, "target", nil, "only images that match `PATTERN` (may be repeated)")
+	choose(cmd, &a.progress, "progress", "", "how the run is shown:", view.ProgressKinds...)
+	setting(cmd.Flags(), "to", "keep-going", "progress")
+	a.consent = addConsentFlags(cmd)
+	a.lock = addLockFlags(cmd)
+	a.access = accessFlags(d, cmd)
+	a.tags = tagFlag(cmd)
+	formats(d, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a.args = args
+		return a.run(cmd.Context())
+	}
+	return cmd
+}
+
+// applying is one run of apply.
+type applying struct {
+	*door
+	args, targets  []string
+	to, progress   string
+	yes, keepGoing bool
+	consent        *consentFlags
+	lock           *lockFlags
+	access         *access
+	tags           *[]string
+}
+
+func (a *applying) run(ctx context.Context) error {
+	st, err := a.openStore(a.access)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	m, err := a.manifest(a.args, *a.tags)
+	if err != nil {
+		return err
+	}
+	c, err := a.compile(ctx, m, a.lock, st, a.access)
+	if err != nil {
+		return err
+	}
+	p, err := selected(c.plan, a.targets)
+	if err != nil {
+		return err
+	}
+	if cannot := (&oci.Engine{}).Check(p); cannot != nil {
+		ps := problemsOfChecks(cannot)
+		_ = a.invalid(ps, m) // shows them; the code is another
+		return told(exitRefused)
+	}
+	t, _, err := a.target(a.to, false, st)
+	if err != nil {
+		return err
+	}
+	v, err := a.decided(ctx, c, p, a.to, false, a.consent.consent(), st, a.access)
+	if err != nil {
+		return err
+	}
+	if planExit(v, false) == exitRefused {
+		v.Exit = exitRefused
+		if a.format == view.JSON {
+			if err := view.PlanJSON(a.out, v); err != nil {
+				return err
+			}
+		} else {
+			view.ShowPlan(a.err, a.errStyle(), v, false)
+		}
+		return told(exitRefused)
+	}
+	if ok, err := a.agreed(v); !ok {
+		return err
+	}
+	return a.carryOut(ctx, m, c, v, t, st)
+}
+
+// agreed asks a person who is there. A layout is a directory of one's own: what
+// goes into it needs no word.
+func (a *applying) agreed(v view.Plan) (bool, error) {
+	if a.yes || a.to != "" || planExit(v, true) == exitDone {
+		return true, nil
+	}
+	if !a.asks() {
+		return false, fail(exitUsage, "--yes says so beforehand; canvos plan shows what would be done", "nobody is there to agree")
+	}
+	view.ShowPlan(a.err, a.errStyle(), v, false)
+	fmt.Fprint(a.err, "\nPublish this? Only yes is taken: ")
+	var answer string
+	if _, err := fmt.Fscanln(a.in, &answer); err != nil || strings.TrimSpace(answer) != "yes" {
+		return false, fail(exitError, "", "not agreed; nothing was done")
+	}
+	return true, nil
+}
+
+// carryOut runs what is to be built or replaced, and tells of all.
+func (a *applying) carryOut(ctx context.Context, m *manifest, c *compiled, v view.Plan, t image.Target, st *store.Store) error {
+	actions := map[string]view.Decision{}
+	for _, one := range v.Decisions {
+		actions[one.Image.Reference] = one
+	}
+	todo := only(v.Plan, func(i plan.Image) bool {
+		act := actions[i.Reference].Action
+		return act == view.Build || act == view.Replace
+	})
+	begin := time.Now()
+	eng := &oci.Engine{Sources: c.sources, Target: t, Jobs: a.access.jobs, KeepGoing: a.keepGoing}
+	res, err := a.watched(ctx, eng, todo)
+	sum := view.Summary{Local: a.to != "", Took: time.Since(begin), Places: map[string]string{}}
+	sum.Result = merged(v.Plan, res, actions)
+	for _, i := range v.Plan.Images {
+		sum.Places[i.Reference] = view.Place(i.At)
+	}
+	sum.Notes = a.notes(c)
+	sum.Exit = a.exitOf(ctx, err)
+	sum.Next = a.next(sum, m)
+	if a.format == view.JSON {
+		if err := view.ResultJSON(a.out, sum.Result); err != nil {
+			return err
+		}
+	} else {
+		view.ShowSummary(a.out, a.outStyle(), sum)
+	}
+	if sum.Exit == exitDone {
+		return nil
+	}
+	if only := notSaid(err, sum.Result); only != nil {
+		return &failure{code: sum.Exit, err: only}
+	}
+	return told(sum.Exit)
+}
+
+// watched runs an engine and shows how it goes.
+func (a *applying) watched(ctx context.Context, eng exec.Engine, p plan.Plan) (exec.Result, error) {
+	if len(p.Images) == 0 {
+		return exec.Result{Images: []exec.ImageResult{}}, nil
+	}
+	progress := view.NewProgress(a.progress, a.err, a.errStyle(), p, a.access.jobs)
+	events := make(chan exec.Event)
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case e, ok := <-events:
+				if !ok {
+					progress.Close()
+					return
+				}
+				progress.Event(e)
+			case now := <-tick.C:
+				progress.Tick(now)
+			}
+		}
+	}()
+	res, err := eng.Run(ctx, p, func(e exec.Event) { events <- e })
+	close(events)
+	<-shown
+	return res, err
+}
+
+// merged is a result with the images that needed nothing.
+func merged(p plan.Plan, res exec.Result, actions map[string]view.Decision) exec.Result {
+	ran := map[string]exec.ImageResult{}
+	for _, i := range res.Images {
+		ran[i.Reference] = i
+	}
+	out := exec.Result{Bytes: res.Bytes, Images: []exec.ImageResult{}}
+	for _, i := range p.Images {
+		r, ok := ran[i.Reference]
+		if !ok {
+			r = exec.ImageResult{Reference: i.Reference, Digest: actions[i.Reference].Before, State: exec.Unchanged}
+		}
+		out.Images = append(out.Images, r)
+	}
+	return out
+}
+
+func (a *applying) exitOf(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return exitDone
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case a.keepGoing:
+		return exitPartly
+	}
+	return exitError
+}
+
+// next is the command that goes on: after success one that looks at the result.
+func (a *applying) next(sum view.Summary, m *manifest) string {
+	if sum.Exit != exitDone {
+		return "canvos " + strings.Join(os.Args[1:], " ") + "  (what is finished is not made again)"
+	}
+	if dir, ok := strings.CutPrefix(a.to, "oci:"); ok && len(sum.Result.Images) > 0 {
+		return fmt.Sprintf("skopeo inspect oci:%s:%s", dir, sum.Result.Images[0].Reference)
+	}
+	return ""
+}
+
+// notes are what a person should know of the images that were made.
+func (a *applying) notes(c *compiled) []string {
+	n := 0
+	for _, s := range c.judged.Manifest.Sources {
+		if strings.HasPrefix(s.Place.V, "dir:") {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d components come from directories (sources in %s): stand-ins, not what their references name", n, c.manifest.name)}
+}
+
+// notSaid is of an error what the images' own results do not say.
+func notSaid(err error, res exec.Result) error {
+	for _, e := range flat(err) {
+		var step *exec.StepError
+		if !errors.As(e, &step) && !errors.Is(e, errInterrupted) {
+			return e
+		}
+	}
+	return nil
+}

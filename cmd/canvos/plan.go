@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+	"github.com/spf13/cobra"
+
+	"canvos.dev/cmd/internal/view"
+	"canvos.dev/compile/plan"
+	"canvos.dev/compile/problem"
+	"canvos.dev/exec"
+	"canvos.dev/exec/oci"
+	"canvos.dev/exec/store"
+)
+
+// consentFlags are what a person allows beyond the manifest. They have no
+// variables: an environment must not say yes.
+type consentFlags struct{ replace, adopt []string }
+
+func addConsentFlags(cmd *cobra.Command) *consentFlags {
+	c := &consentFlags{}
+	cmd.Flags().StringArrayVar(&c.replace, "replace", nil, "replace what is published under references that match `PATTERN` (may be repeated)")
+	cmd.Flags().StringArrayVar(&c.adopt, "adopt", nil, "take over images that canvos did not publish, under references that match `PATTERN` (may be repeated)")
+	return c
+}
+
+func (c *consentFlags) consent() oci.Consent {
+	return oci.Consent{
+		Replace: func(ref string) bool { return matchesAny(c.replace, ref) },
+		Adopt:   func(ref string) bool { return matchesAny(c.adopt, ref) },
+	}
+}
+
+func newPlan(d *door) *cobra.Command {
+	var to, out, shape string
+	var detailed bool
+	var targets []string
+	cmd := &cobra.Command{
+		Use:   "plan [PATH]",
+		Short: "What would be done, why, and what it costs",
+		Long: `Shows for each image of a manifest what apply would do: build it, leave it as it
+is, replace it, or refuse; and how many bytes would be read, sent and stored. It
+changes nothing. With --offline nothing is compared.
+
+PATTERN is a reference, or what follows its registry; * stands for anything.`,
+		Example: `  canvos plan images.cue
+  canvos plan --offline -o json
+  canvos plan --target 'ubuntu:*palette-learn' --out change.plan.json`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeManifests,
+	}
+	cmd.Flags().StringVar(&to, "to", "", "compare with a layout, `oci:DIR`, instead of registries")
+	cmd.Flags().StringVar(&out, "out", "", "save the plan to `FILE`, for canvos apply FILE")
+	cmd.Flags().StringArrayVar(&targets, "target", nil, "only images that match `PATTERN` (may be repeated)")
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there is something to do")
+	choose(cmd, &shape, "view", "", "how much is shown:", "short", "full")
+	setting(cmd.Flags(), "view")
+	consent := addConsentFlags(cmd)
+	l := addLockFlags(cmd)
+	r := accessFlags(d, cmd)
+	tags := tagFlag(cmd)
+	formats(d, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		st, err := d.openStore(r)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		m, err := d.manifest(args, *tags)
+		if err != nil {
+			return err
+		}
+		c, err := d.compile(cmd.Context(), m, l, st, r)
+		if err != nil {
+			return err
+		}
+		p, err := selected(c.plan, targets)
+		if err != nil {
+			return err
+		}
+		v, err := d.decided(cmd.Context(), c, p, to, l.offline, consent.consent(), st, r)
+		if err != nil {
+			return err
+		}
+		v.Exit = planExit(v, detailed)
+		if out != "" {
+			if err := d.savePlan(out, v); err != nil {
+				return err
+			}
+		}
+		if d.format == view.JSON {
+			err = view.PlanJSON(d.out, v)
+		} else {
+			view.ShowPlan(d.out, d.outStyle(), v, shape == "full")
+			if cannot := (&oci.Engine{}).Check(p); cannot != nil {
+				d.warn(problemsOfChecks(cannot), m)
+			}
+		}
+		if err == nil && v.Exit != exitDone {
+			err = told(v.Exit)
+		}
+		return err
+	}
+	return cmd
+}
+
+// selected are the images of a plan that --target names.
+func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
+	if len(patterns) == 0 {
+		return p, nil
+	}
+	for _, pattern := range patterns {
+		if len(only(p, func(i plan.Image) bool { return matches(pattern, i.Reference) }).Images) == 0 {
+			return p, fail(exitError, "canvos list shows all references", "no image matches %q", pattern)
+		}
+	}
+	return only(p, func(i plan.Image) bool { return matchesAny(patterns, i.Reference) }), nil
+}
+
+// decided compares a plan with where its images are published.
+func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, to string, offline bool, consent oci.Consent, st *store.Store, r *access) (view.Plan, error) {
+	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free()}
+	var ds []oci.Decision
+	t, shown, err := d.target(to, offline, st)
+	if err != nil {
+		return v, err
+	}
+	if offline && to == "" {
+		for _, i := range p.Images {
+			ds = append(ds, oci.Decision{Image: i, Action: oci.Build, Reason: "not compared (--offline)"})
+		}
+	} else if ds, err = oci.Decide(ctx, t, st, p, consent, r.jobs); err != nil {
+		return v, err
+	}
+	v.Target = shown
+	e := oci.EstimateOf(st, c.sources.Places, p, ds)
+	v.Costs = view.Costs{Download: e.Download, Upload: e.Upload, Store: e.Store, Exact: e.Exact}
+	v.There = e.There
+	for _, one := range ds {
+		v.Decisions = append(v.Decisions, view.Decision{
+			Image: one.Image, Action: view.Action(one.Action), Reason: one.Reason, Code: one.Code, Help: one.Help, Before: one.Before,
+		})
+	}
+	return v, nil
+}
+
+// planExit is 4 if something is refused, and 2 if there is something to do and
+// somebody asked for that.
+func planExit(v view.Plan, detailed bool) int {
+	code := exitDone
+	for _, one := range v.Decisions {
+		switch one.Action {
+		case view.Refused:
+			return exitRefused
+		case view.Build, view.Replace:
+			if detailed {
+				code = exitChanges
+			}
+		}
+	}
+	return code
+}
+
+// savePlan writes a plan with what was observed of each reference.
+func (d *door) savePlan(file string, v view.Plan) error {
+	var b strings.Builder
+	if err := view.PlanJSON(&b, v); err != nil {
+		return err
+	}
+	if err := writeFile(d.absolute(file), []byte(b.String()), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.err, "saved %s; canvos apply %s carries it out\n", file, file)
+	return nil
+}
+
+// problemsOfChecks are what an engine cannot do, as problems of the manifest.
+func problemsOfChecks(err error) []*problem.Problem {
+	var ps []*problem.Problem
+	for _, e := range flat(err) {
+		var c *exec.CheckError
+		if !errors.As(e, &c) {
+			continue
+		}
+		p := problemAt(c.Code, c.Reason, c.Step.At)
+		p.Help = c.Help
+		ps = append(ps, p)
+	}
+	return problem.Sort(ps)
+}
+
+// flat is the errors that an error joins.
+func flat(err error) []error {
+	var many *multierror.Error
+	if errors.As(err, &many) {
+		return many.Errors
+	}
+	return []error{err}
+}
