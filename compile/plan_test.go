@@ -235,7 +235,7 @@ func fleet(families int, all bool) *Manifest {
 		f.OS.Image = value("docker.io/acme/prepared:"+itoa(i%10), 1)
 		f.Overlay = []Overlay{{Target: "/etc", Path: value("overlay", 1)}}
 		if all {
-			f.Kubernetes.Versions, f.Kubernetes.AllVersions = nil, value(true, 1)
+			f.Release, f.Kubernetes.Versions, f.Kubernetes.AllVersions = value("v4.9.38", 1), nil, value(true, 1)
 		}
 		m.Families = append(m.Families, f)
 	}

@@ -61,7 +61,7 @@ func (r *recipe) containerd(c chain) chain {
 		run.Mounts = []plan.Mount{{Source: source, From: from, To: luet}}
 		s.add(
 			"mkdir -p /etc/luet/repos.conf.d",
-			luet+" repo add spectro --type docker --url "+r.parts.LuetRepo[r.arch]+" --priority 1 -y",
+			luet+" repo add spectro --type docker --url "+shell(r.parts.LuetRepo[r.arch])+" --priority 1 -y",
 			luet+" repo update")
 	}
 	s.add(luet+" install -y "+name, luet+" cleanup")
@@ -83,8 +83,8 @@ func (r *recipe) etcdctl(c chain) chain {
 	archive := "etcd-" + version + "-linux-" + r.arch
 	var s script
 	s.add(
-		"curl -fsSL --retry 5 -o /tmp/etcd.tar.gz https://github.com/etcd-io/etcd/releases/download/"+version+"/"+archive+".tar.gz",
-		"tar -xzf /tmp/etcd.tar.gz --no-same-owner --strip-components=1 -C "+dir+" "+archive+"/etcdctl",
+		"curl -fsSL --retry 5 -o /tmp/etcd.tar.gz "+shell("https://github.com/etcd-io/etcd/releases/download/"+version+"/"+archive+".tar.gz"),
+		"tar -xzf /tmp/etcd.tar.gz --no-same-owner --strip-components=1 -C "+dir+" "+shell(archive+"/etcdctl"),
 		"chmod 0755 "+dir+"/etcdctl",
 		"rm -f /tmp/etcd.tar.gz")
 	return r.ran(c, "etcdctl "+version, r.f.Release.At, &s, plan.Run{})
@@ -122,7 +122,7 @@ func (r *recipe) twoNode(c chain) chain {
 	}
 	s.add(
 		"mkdir -p /opt/spectrocloud/bin",
-		"curl -fsSL -o /opt/spectrocloud/bin/kine https://github.com/k3s-io/kine/releases/download/v"+r.parts.KineVersion+"/kine-"+r.arch,
+		"curl -fsSL -o /opt/spectrocloud/bin/kine "+shell("https://github.com/k3s-io/kine/releases/download/v"+r.parts.KineVersion+"/kine-"+r.arch),
 		"chmod 0755 /opt/spectrocloud/bin/kine",
 		`su postgres -c 'echo "export PERL5LIB=`+perl+`" >~/.bash_profile'`)
 	s.addIf(r.since("v4.4.12"),

@@ -149,7 +149,7 @@ func (r *recipe) luetRepository(s *script) {
 	}
 	s.add(
 		"mkdir -p /etc/luet/repos.conf.d",
-		"luet repo add spectro --type docker --url "+r.parts.LuetRepo[r.arch]+" --priority 1 -y",
+		"luet repo add spectro --type docker --url "+shell(r.parts.LuetRepo[r.arch])+" --priority 1 -y",
 		"luet repo update")
 }
 
@@ -293,7 +293,7 @@ func (r *recipe) names(s *script) {
 	os, version := r.f.OS.Distribution.V, r.f.OS.Version.V
 	if !r.since("v4.7.13") {
 		s.addIf(!r.since("v4.2.3"), `sed -i '/KAIROS_/d' /etc/os-release`)
-		kairos := r.parts.KairosVersion
+		kairos := shell(r.parts.KairosVersion)
 		name := "kairos-core-" + os
 		env := "OS_ID=" + os + " OS_VERSION=" + kairos + " OS_LABEL=latest VARIANT=" + os + " FLAVOR=" + os +
 			" BUG_REPORT_URL=https://github.com/spectrocloud/CanvOS/issues HOME_URL=https://github.com/spectrocloud/CanvOS" +

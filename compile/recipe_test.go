@@ -317,10 +317,10 @@ func TestDockerfile(t *testing.T) {
 	m := &Manifest{FS: fsys, Dir: ".", Families: []Family{f}}
 	for _, c := range []struct{ text, want, problem string }{
 		{"ARG BASE\nFROM $BASE\n# note\nRUN apt-get update && \\\n    # inside\n    apt-get install -y \\\n    nginx\n", "sh -ec 'apt-get update &&      apt-get install -y      nginx'\n", ""},
-		{`RUN ["/bin/a", "b c", "it's"]`, "sh -ec " + shell(`'/bin/a' 'b c' 'it'\''s'`) + "\n", ""},
+		{`RUN ["/bin/a", "b c", "it's"]`, "sh -ec " + shell(`/bin/a 'b c' 'it'\''s'`) + "\n", ""},
 		{"workdir /srv\nENV A=\"b c\"\nENV X y\nARG V=1\nARG W\n", "mkdir -p /srv\ncd /srv\nexport A\nA=\"b c\"\nexport X\nX=y\nexport V\n: ${V:=1}\n", ""},
-		{"COPY files /etc/app\nCOPY x.conf y.conf /etc/\n", "mkdir -p '/etc/app'\ncp -a /run/canvos/copy/1/. '/etc/app'/\n" +
-			"mkdir -p '/etc/'\ncp -a '/run/canvos/copy/2/x.conf' '/etc/'\nmkdir -p '/etc/'\ncp -a '/run/canvos/copy/3/y.conf' '/etc/'\n", ""},
+		{"COPY [\"files\", \"/etc/my app\"]\nCOPY x.conf y.conf /etc/\n", "mkdir -p '/etc/my app'\ncp -a /run/canvos/copy/1/. '/etc/my app'/\n" +
+			"mkdir -p /etc/\ncp -a /run/canvos/copy/2/x.conf /etc/\nmkdir -p /etc/\ncp -a /run/canvos/copy/3/y.conf /etc/\n", ""},
 		{"RUN true\nEXPOSE 80\n", "", "docker/Dockerfile:2: EXPOSE cannot be carried out"},
 		{"COPY --from=x a b", "", "docker/Dockerfile:1: COPY --from=x cannot be carried out"},
 		{"FROM debian", "", "docker/Dockerfile:1: FROM debian: the base image is the family's"},
@@ -347,6 +347,42 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("%q became\n%s", c.text, run.Script)
 		}
 		judgeScript(t, c.text, run)
+	}
+}
+
+// The 4.10 line, which a manifest's own catalog adds: Kubernetes in the image or
+// beside it, and drivers.
+func TestNewerLine(t *testing.T) {
+	entry := CatalogEntry{Release: "v4.10.3", From: value("v4.9.38", 4), JSON: []byte(`{}`)}
+	text := func(change func(*Family)) string {
+		f := family(t, "v4.9.38", "ubuntu", "24.04", "k3s")
+		f.Release = value("v4.10.3", 3)
+		change(&f)
+		return lowered(t, &Manifest{FS: files(), Dir: ".", Catalog: []CatalogEntry{entry}, Families: []Family{f}}).Text()
+	}
+	bundled := text(func(f *Family) { f.BundleKubernetes = value(true, 14) })
+	for _, want := range []string{
+		"copy /usr/local/system/providers of us-docker.pkg.dev/palette-images/edge/kairos-io/provider-k3s:v4.9.7 to /system/providers, if there",
+		"remove /usr/local/system/providers/agent-provider-*", "write /etc/spectro-sysext/k8s-and-agent-provider-bundled 0644",
+		"stylus-framework-linux-amd64:v4.10.3",
+	} {
+		if !strings.Contains(bundled, want) {
+			t.Errorf("bundled: no %q in\n%s", want, bundled)
+		}
+	}
+	beside := text(func(f *Family) { f.BundleKubernetes = value(false, 14) })
+	if strings.Contains(beside, "copy . of") || strings.Contains(beside, "step 4 kubernetes") || !strings.Contains(beside, "/etc/kairos/branding") {
+		t.Errorf("not bundled\n%s", beside)
+	}
+	drivers := text(func(f *Family) {
+		f.GPU.Vendor = value("nvidia", 15)
+		f.GPU.Arguments = []Pair{{Key: "NVIDIA_DRIVER_BRANCH", Value: value("580", 16)}}
+	})
+	if want := "| NVIDIA_DRIVER_BRANCH=580 /tmp/install-nvidia-drivers.sh\n"; !strings.Contains(drivers, want) {
+		t.Errorf("no %q in\n%s", want, drivers)
+	}
+	if other := text(func(f *Family) { f.GPU.Vendor = value("amd", 15) }); !strings.Contains(other, "/scripts/install-amdgpu-drivers.sh") {
+		t.Errorf("no AMD drivers in\n%s", other)
 	}
 }
 

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"regexp"
 	"strings"
 
 	"canvos.dev/compile/plan"
@@ -71,7 +72,13 @@ func (r *recipe) fetch(s *script, name, to, mode string) {
 	}
 }
 
-// shell quotes a word for a script.
+// plainWord needs no quotes.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+:,./-]+$`)
+
+// shell writes a word for a script, in quotes if it needs them.
 func shell(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
