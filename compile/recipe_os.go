@@ -304,9 +304,8 @@ func (r *recipe) names(s *script) {
 		return
 	}
 	s.add(
-		"touch /etc/kairos-release",
 		`line='KAIROS_NAME="kairos-core-`+os+"-"+version+`"'`,
-		`if grep -q '^KAIROS_NAME=' /etc/kairos-release; then sed -i "s|^KAIROS_NAME=.*|$line|" /etc/kairos-release; else echo "$line" >>/etc/kairos-release; fi`)
+		`if [ -f /etc/kairos-release ]; then sed -i "s|^KAIROS_NAME=.*|$line|" /etc/kairos-release; else echo "$line" >/etc/kairos-release; fi`)
 	if r.since("v4.8.8") {
 		name := version
 		if os == "ubuntu" {
@@ -339,7 +338,7 @@ func (r *recipe) bootArguments(s *script) {
 	const file = "/etc/cos/bootargs.cfg"
 	off := !r.f.DisableSELinux.Set || r.f.DisableSELinux.V
 	if (off || !r.since("v4.3.2")) && r.since("v4.0.3") && (!r.f.UKI.V || !r.since("v4.9.10")) {
-		s.add("sed -i -e 's/security=selinux //g' -e 's/selinux=1/selinux=0/g' " + file)
+		s.add("if [ -f " + file + " ]; then sed -i -e 's/security=selinux //g' -e 's/selinux=1/selinux=0/g' " + file + "; fi")
 	}
 	s.addIf(r.since("v4.9.10"),
 		"if [ -f "+file+" ] && ! grep -Fq systemd.unified_cgroup_hierarchy=1 "+file+"; then",

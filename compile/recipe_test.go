@@ -3,7 +3,9 @@ package compile
 import (
 	"bytes"
 	"encoding/base64"
+	"os"
 	osexec "os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -383,6 +385,74 @@ func TestNewerLine(t *testing.T) {
 	}
 	if other := text(func(f *Family) { f.GPU.Vendor = value("amd", 15) }); !strings.Contains(other, "/scripts/install-amdgpu-drivers.sh") {
 		t.Errorf("no AMD drivers in\n%s", other)
+	}
+}
+
+// What the OS stage writes into files, run on files: as it was seen in images
+// that upstream's recipe made.
+func TestTextEdits(t *testing.T) {
+	const bootargs = "set img=\"/cOS/active.img\"\nset baseCmd=\"console=tty1 security=selinux selinux=1 quiet\"\nset other=\"security=selinux selinux=1\"\n"
+	for _, c := range []struct {
+		name, tag, os, version string
+		change                 func(*Family)
+		before, after          map[string]string
+	}{
+		{"names", "v4.9.38", "ubuntu", "22", func(*Family) {},
+			map[string]string{"etc/kairos-release": "KAIROS_IMAGE_LABEL=\"old\"\nKAIROS_NAME=\"old\"\nKAIROS_X=\"y\"\n", "etc/cos/bootargs.cfg": bootargs},
+			map[string]string{
+				"etc/kairos-release":   "KAIROS_NAME=\"kairos-core-ubuntu-22\"\nKAIROS_X=\"y\"\nKAIROS_IMAGE_LABEL=\"22.04-standard-amd64-generic\"\n",
+				"etc/cos/bootargs.cfg": "set img=\"/cOS/active.img\"\nset baseCmd=\"console=tty1 selinux=0 quiet systemd.unified_cgroup_hierarchy=1\"\nset other=\"selinux=0\"\n",
+			}},
+		{"no version, SELinux kept", "v4.9.38", "rhel", "", func(f *Family) { f.DisableSELinux = value(false, 1) },
+			map[string]string{"etc/cos/bootargs.cfg": bootargs},
+			map[string]string{
+				"etc/kairos-release":   "KAIROS_NAME=\"kairos-core-rhel-\"\nKAIROS_IMAGE_LABEL=\"-standard-amd64-generic\"\n",
+				"etc/cos/bootargs.cfg": strings.Replace(bootargs, "selinux=1 quiet", "selinux=1 quiet systemd.unified_cgroup_hierarchy=1", 1),
+			}},
+		{"MAAS, cgroup there", "v4.9.38", "ubuntu", "24.04", func(f *Family) { f.MAAS = value(true, 1) },
+			map[string]string{"etc/cos/bootargs.cfg": "set baseCmd=\"systemd.unified_cgroup_hierarchy=1\"\n"},
+			map[string]string{
+				"etc/kairos-release":   "KAIROS_NAME=\"kairos-core-ubuntu-24.04\"\nKAIROS_IMAGE_LABEL=\"24.04-standard-amd64-generic-maas\"\n",
+				"etc/cos/bootargs.cfg": "set baseCmd=\"systemd.unified_cgroup_hierarchy=1\"\n",
+			}},
+		{"before cgroup v2", "v4.4.12", "ubuntu", "22.04", func(*Family) {},
+			map[string]string{"etc/cos/bootargs.cfg": bootargs, "etc/os-release": "ID=ubuntu\nKAIROS_OLD=1\n", "usr/lib/os-release.tmpl": "KAIROS_NAME=\"${OS_NAME}\"\nKAIROS_VERSION=\"${OS_VERSION}\"\n"},
+			map[string]string{
+				"etc/os-release":       "ID=ubuntu\nKAIROS_OLD=1\nKAIROS_NAME=\"kairos-core-ubuntu\"\nKAIROS_VERSION=\"v3.0.14\"\n",
+				"etc/cos/bootargs.cfg": "set img=\"/cOS/active.img\"\nset baseCmd=\"console=tty1 selinux=0 quiet\"\nset other=\"selinux=0\"\n",
+			}},
+	} {
+		root := t.TempDir()
+		for _, dir := range []string{"etc/cos", "usr/lib"} {
+			if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, text := range c.before {
+			if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f := family(t, c.tag, "ubuntu", "22.04", "k3s")
+		f.OS.Distribution, f.OS.Version = value(c.os, 1), value(c.version, 1)
+		c.change(&f)
+		m := &Manifest{FS: files(), Dir: "."}
+		w := &walk{m: m, releases: releasesOf(m), families: map[*Family]*kitchen{}}
+		r := &recipe{walk: w, kitchen: w.kitchen(&f), f: &f, platform: "linux/amd64", arch: "amd64"}
+		var s script
+		r.names(&s)
+		r.bootArguments(&s)
+		text := strings.NewReplacer("/etc/", root+"/etc/", "/usr/lib/", root+"/usr/lib/").Replace(s.b.String())
+		// envsubst is the image's; here this one stands for it.
+		const envsubst = "envsubst() { sed -e \"s|[$]{OS_NAME}|$OS_NAME|\" -e \"s|[$]{OS_VERSION}|$OS_VERSION|\"; }\n"
+		if out, err := osexec.Command("sh", "-ec", envsubst+text).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s\n%s", c.name, err, out, text)
+		}
+		for name, want := range c.after {
+			if got, err := os.ReadFile(filepath.Join(root, name)); err != nil || string(got) != want {
+				t.Errorf("%s: %s is\n%s\nnot\n%s (%v)", c.name, name, got, want, err)
+			}
+		}
 	}
 }
 
