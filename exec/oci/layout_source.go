@@ -14,6 +14,7 @@ import (
 
 	"canvos.dev/compile/plan"
 	"canvos.dev/exec/image"
+	"canvos.dev/exec/store"
 )
 
 // layout is an OCI image layout, in a directory or a tar archive.
@@ -85,7 +86,7 @@ func (l *layout) manifest(_ context.Context, name string) ([]byte, string, error
 		return nil, "", err
 	}
 	if got := plan.DigestOf(raw); got != d.Digest {
-		return nil, "", &SourceError{Code: "CV0612", Reference: name, Reason: fmt.Sprintf("the manifest %s has the digest %s", d.Digest, got), Help: "the layout is damaged: copy it again"}
+		return nil, "", fmt.Errorf("%w: %s has the digest %s", store.ErrCorrupt, d.Digest, got)
 	}
 	if d.MediaType == "" {
 		var m struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"canvos.dev/compile/plan"
+	"canvos.dev/exec/store"
 )
 
 // remoteHolder reads one repository of a registry.
@@ -75,16 +76,35 @@ func (h *remoteHolder) blob(ctx context.Context, d plan.Digest, _ int64) (io.Rea
 		return nil, absent(err)
 	}
 	r, err := l.Compressed()
-	return r, absent(err)
+	if err != nil {
+		return nil, absent(err)
+	}
+	return verified{r}, nil
 }
 
 func (h *remoteHolder) known() []string { return nil }
 
-// absent tells a registry's "not found" from its other answers.
+// absent tells a registry's "not found", and what is not what was asked for, from
+// other answers.
 func absent(err error) error {
 	var t *transport.Error
-	if errors.As(err, &t) && t.StatusCode == http.StatusNotFound {
+	switch {
+	case errors.As(err, &t) && t.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%w", fs.ErrNotExist)
+	case err != nil && strings.Contains(err.Error(), "does not match requested digest"):
+		return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	}
 	return err
+}
+
+// verified tells that the library found content to be another than was asked
+// for; its error has a type that only the library can name.
+type verified struct{ io.ReadCloser }
+
+func (v verified) Read(p []byte) (int, error) {
+	n, err := v.ReadCloser.Read(p)
+	if err != nil && strings.Contains(err.Error(), "error verifying") {
+		err = fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+	}
+	return n, err
 }

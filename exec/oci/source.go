@@ -231,9 +231,11 @@ func (s *source) corrupt(reason string) error {
 
 // wrap is an error of the holder, in terms of the reference.
 func (s *source) wrap(err error, want plan.Digest) error {
-	var own *SourceError
-	if errors.As(err, &own) || errors.Is(err, context.Canceled) {
+	switch {
+	case isContext(err):
 		return err
+	case errors.Is(err, store.ErrCorrupt):
+		return s.corrupt(err.Error())
 	}
 	e := &SourceError{Code: "CV0610", Reference: s.reference, Place: s.place.String(), Reason: err.Error(), Err: err}
 	if errors.Is(err, fs.ErrNotExist) {
