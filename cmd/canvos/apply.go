@@ -91,7 +91,7 @@ func (a *applying) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := a.decided(ctx, c, p, a.to, false, a.consent.consent(), st, a.access)
+	v, err := a.decided(ctx, c, p, a.to, false, a.consent.consent(), false, st, a.access)
 	if err != nil {
 		return err
 	}

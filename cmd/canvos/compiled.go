@@ -36,6 +36,7 @@ type compiled struct {
 	judged   compile.Judged
 	plan     plan.Plan
 	sources  *oci.Sources
+	lines    []string // that were ever declared, sorted
 }
 
 // compile makes the plan of a manifest. Warnings go to standard error; what is
@@ -80,7 +81,7 @@ func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store
 	if d.format != view.JSON {
 		d.warn(problem.Sort(append(slices.Clone(j.Problems), ps...)), m)
 	}
-	return &compiled{m, j, p, src}, nil
+	return &compiled{m, j, p, src, linesOf(lk)}, nil
 }
 
 // needed are changes that a plan depends on: what a lock merely keeps is none.

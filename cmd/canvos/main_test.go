@@ -40,6 +40,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
+			"cp-r":  copyTree,
 		},
 	})
 }
@@ -52,6 +53,16 @@ func tool(t *testing.T, pkg string) string {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)
 	}
 	return file
+}
+
+// copyTree copies a directory with its links and modes:
+//
+//	cp-r FROM TO
+func copyTree(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cp-r FROM TO")
+	}
+	ts.Check(ts.Exec("cp", "-a", ts.MkAbs(args[0]), ts.MkAbs(args[1])))
 }
 
 // exits runs a command that must end with one exit code:

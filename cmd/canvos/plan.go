@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
@@ -82,7 +83,7 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 		if err != nil {
 			return err
 		}
-		v, err := d.decided(cmd.Context(), c, p, to, l.offline, consent.consent(), st, r)
+		v, err := d.decided(cmd.Context(), c, p, to, l.offline, consent.consent(), len(targets) == 0, st, r)
 		if err != nil {
 			return err
 		}
@@ -122,7 +123,7 @@ func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
 }
 
 // decided compares a plan with where its images are published.
-func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, to string, offline bool, consent oci.Consent, st *store.Store, r *access) (view.Plan, error) {
+func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, to string, offline bool, consent oci.Consent, withKept bool, st *store.Store, r *access) (view.Plan, error) {
 	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free()}
 	var ds []oci.Decision
 	t, shown, err := d.target(to, offline, st)
@@ -133,8 +134,18 @@ func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, to string,
 		for _, i := range p.Images {
 			ds = append(ds, oci.Decision{Image: i, Action: oci.Build, Reason: "not compared (--offline)"})
 		}
-	} else if ds, err = oci.Decide(ctx, t, st, p, consent, r.jobs); err != nil {
+	} else if ds, err = oci.Decide(ctx, t, st, p, consent, max(r.jobs, 8)); err != nil {
 		return v, err
+	}
+	if withKept && t != nil {
+		declared := func(ref string) bool {
+			return slices.ContainsFunc(c.plan.Images, func(i plan.Image) bool { return i.Reference == ref })
+		}
+		kept, err := oci.KeptOf(ctx, t, c.lines, declared)
+		if err != nil {
+			return v, err
+		}
+		ds = append(ds, kept...)
 	}
 	v.Target = shown
 	e := oci.EstimateOf(st, c.sources.Places, p, ds)

@@ -70,7 +70,7 @@ var later = []Entry{
 		Code: "CV0602", Severity: Error, Room: "engine", Title: "the engine cannot make UKI images",
 		Explanation: []string{
 			"A UKI image is built and signed by osbuilder with private keys (secure-boot/enrollment, secure-boot/private-keys/db.key and tpm2-pcr-private.pem). The embedded engine cannot do that.",
-			"Export the family with `canvos export arg` and build it with CanvOS.",
+			"Build it with CanvOS; `canvos plan -o json` has the arguments of each image.",
 		},
 		Constraints: []string{"C23"},
 		Sources:     []string{"CanvOS Earthfile, +uki-provider-image"},
@@ -79,7 +79,7 @@ var later = []Entry{
 		Code: "CV0603", Severity: Error, Room: "engine", Title: "the engine cannot make MAAS images",
 		Explanation: []string{
 			"A MAAS image is a disk image made from the provider image.",
-			"Export the family with `canvos export arg` and build it with CanvOS.",
+			"Build it with CanvOS; `canvos plan -o json` has the arguments of each image.",
 		},
 		Sources: []string{"CanvOS Earthfile v4.8.8"},
 	},

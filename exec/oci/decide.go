@@ -52,7 +52,7 @@ type lister interface {
 func Decide(ctx context.Context, t image.Target, st *store.Store, p plan.Plan, c Consent, jobs int) ([]Decision, error) {
 	ds := make([]Decision, len(p.Images))
 	errs := make([]error, len(p.Images))
-	lines := &lines{target: t, plan: p, once: map[string]*lineOnce{}}
+	lines := &lines{target: t, once: map[string]*lineOnce{}}
 	slots := make(chan struct{}, max(jobs, 1))
 	var wg sync.WaitGroup
 	for i, img := range p.Images {
@@ -68,7 +68,7 @@ func Decide(ctx context.Context, t image.Target, st *store.Store, p plan.Plan, c
 			return nil, fmt.Errorf("ask for %s: %w", p.Images[i].Reference, err)
 		}
 	}
-	return append(ds, lines.kept()...), nil
+	return ds, nil
 }
 
 // rememberKey is of the record of what a step was published as.
@@ -196,11 +196,9 @@ func platformsDropped(doc document, wanted []string) string {
 // lines asks the target for the other images of a line, once a line.
 type lines struct {
 	target image.Target
-	plan   plan.Plan
 
 	mu   sync.Mutex
 	once map[string]*lineOnce
-	rest []Decision
 }
 
 type lineOnce struct {
@@ -233,8 +231,7 @@ func (l *lines) judge(ctx context.Context, d *Decision) error {
 	return nil
 }
 
-// ask finds the facts of any image of a line, and notes those that the plan has
-// no more.
+// ask finds the facts of any image of a line.
 func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Facts, known bool, err error) {
 	tags, err := t.Tags(ctx, repository(line))
 	if err != nil {
@@ -242,14 +239,6 @@ func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Fact
 	}
 	for _, ref := range tags {
 		if !InLine(line, ref) {
-			continue
-		}
-		if !slices.ContainsFunc(l.plan.Images, func(i plan.Image) bool { return i.Reference == ref }) {
-			l.mu.Lock()
-			l.rest = append(l.rest, Decision{Image: plan.Image{Reference: ref, Line: line}, Action: Kept, Reason: "no longer declared"})
-			l.mu.Unlock()
-		}
-		if known {
 			continue
 		}
 		pub, err := l.target.Published(ctx, ref, "")
@@ -260,14 +249,38 @@ func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Fact
 		if err != nil {
 			return facts, false, err
 		}
-		facts, known = plan.FactsOf(doc.Annotations)
+		if facts, known = plan.FactsOf(doc.Annotations); known {
+			break
+		}
 	}
 	return facts, known, nil
 }
 
-func (l *lines) kept() []Decision {
-	slices.SortFunc(l.rest, func(a, b Decision) int { return cmp.Compare(a.Image.Reference, b.Image.Reference) })
-	return l.rest
+// KeptOf are images of lines that a target has and nobody declares any more, in
+// order. A target that cannot list what it holds has none.
+func KeptOf(ctx context.Context, t image.Target, lines []string, declared func(reference string) bool) ([]Decision, error) {
+	target, ok := t.(lister)
+	if !ok {
+		return nil, nil
+	}
+	var kept []Decision
+	tags := map[string][]string{}
+	for _, line := range lines {
+		repo := repository(line)
+		if _, asked := tags[repo]; !asked {
+			var err error
+			if tags[repo], err = target.Tags(ctx, repo); err != nil {
+				return nil, fmt.Errorf("list %s: %w", repo, err)
+			}
+		}
+		for _, ref := range tags[repo] {
+			if InLine(line, ref) && !declared(ref) {
+				kept = append(kept, Decision{Image: plan.Image{Reference: ref, Line: line}, Action: Kept, Reason: "no longer declared"})
+			}
+		}
+	}
+	slices.SortFunc(kept, func(a, b Decision) int { return cmp.Compare(a.Image.Reference, b.Image.Reference) })
+	return kept, nil
 }
 
 // InLine says whether a reference is of an image line. A line ends in the custom
