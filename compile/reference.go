@@ -132,6 +132,3 @@ func lineOf(f *Family) string {
 	}
 	return line
 }
-
-// revisionEnd is how the tag of a revision ends.
-var revisionEnd = regexp.MustCompile(`-r[0-9]+$`)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -247,6 +246,3 @@ func unpathed(err error) error {
 	}
 	return err
 }
-
-// inModule is a path of the manifest's directory as its module sees it.
-func (m *manifest) inModule(p string) string { return path.Join(m.src.Dir, p) }
