@@ -237,7 +237,7 @@ func (r *recipe) ubuntuKernel(s *script, update bool) {
 	own := r.f.FIPS.V && (r.release.Tag == "v4.7.17" || r.since("v4.8.1"))
 	s.addIf(!own, `dracut -f "/boot/initrd-$kernel" "$kernel"`, `ln -sf "initrd-$kernel" /boot/initrd`)
 	s.add(`depmod -a "$kernel"`)
-	s.addIf(r.since("v4.2.3"), "if [ ! -f /usr/bin/grub2-editenv ]; then ln -s /usr/sbin/grub-editenv /usr/bin/grub2-editenv; fi")
+	s.addIf(r.since("v4.2.3"), "if [ ! -f /usr/bin/grub2-editenv ]; then ln -sf /usr/sbin/grub-editenv /usr/bin/grub2-editenv; fi")
 	s.add("apt-get clean", "rm -rf /var/lib/apt/lists/*")
 }
 
