@@ -1,0 +1,269 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kind is the cause of an Error, as far as somebody would act on it.
+type Kind string
+
+const (
+	UnknownHost  Kind = "unknown host"
+	Unreachable  Kind = "unreachable"  // refused, reset, silent
+	Untrusted    Kind = "untrusted"    // its certificate
+	Unauthorized Kind = "unauthorized" // no credentials, or wrong ones
+	Denied       Kind = "denied"       // not with these credentials
+	NotFound     Kind = "not found"    // the repository, or what was asked of it
+	ReadOnly     Kind = "read-only"
+	Immutable    Kind = "immutable tag"
+	Busy         Kind = "busy"        // too many requests
+	Unavailable  Kind = "unavailable" // its own failure
+	Refused      Kind = "refused"     // anything else it does not accept
+	Corrupt      Kind = "corrupt"     // content that is not what its digest says
+)
+
+// Error is an answer of a registry that was not hoped for, or none. It matches
+// fs.ErrNotExist if Kind is NotFound. Its text holds no credentials, tokens or
+// queries of addresses.
+type Error struct {
+	Kind    Kind
+	Doing   string // "push to docker.io/acme/store"
+	Host    string
+	Status  int    // of HTTP; 0 if there was no answer
+	Code    string // the registry's: "NAME_UNKNOWN"; "" if it gave none
+	Message string // its words, one line
+	Err     error  // the network's, if there was no answer
+
+	after  time.Duration // to wait, if it said so
+	again  bool          // by what was being done, another attempt may help
+	method string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Doing != "" {
+		b.WriteString(e.Doing + ": ")
+	}
+	switch e.Kind {
+	case UnknownHost:
+		fmt.Fprintf(&b, "there is no host %q", e.Host)
+		return b.String()
+	case Unreachable, Untrusted, Corrupt:
+		if e.Kind != Corrupt {
+			b.WriteString(e.Host + ": ")
+		}
+		b.WriteString(e.Message)
+		return b.String()
+	case Unauthorized:
+		b.WriteString(e.Host + " does not accept the credentials")
+		if e.Err == errNoCredentials {
+			b.Reset()
+			if e.Doing != "" {
+				b.WriteString(e.Doing + ": ")
+			}
+			b.WriteString(e.Host + " wants credentials and there are none")
+		}
+	case Denied:
+		b.WriteString("denied by " + e.Host)
+	case NotFound:
+		b.WriteString("not found")
+	case ReadOnly:
+		b.WriteString(e.Host + " is read-only")
+	case Immutable:
+		b.WriteString("the tag is immutable")
+	case Busy:
+		b.WriteString(e.Host + " is asked too often")
+		if e.after > 0 {
+			fmt.Fprintf(&b, ", and wants to be left alone for %s", e.after.Round(time.Second))
+		}
+	case Unavailable:
+		b.WriteString(e.Host + " is out of order")
+	default:
+		b.WriteString("refused by " + e.Host)
+	}
+	var said []string
+	if e.Status != 0 {
+		said = append(said, strconv.Itoa(e.Status))
+	}
+	if e.Code != "" {
+		said = append(said, e.Code)
+	}
+	if e.Message != "" {
+		said = append(said, e.Message)
+	}
+	if len(said) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(said, " "))
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is fs.ErrNotExist and that is what happened.
+func (e *Error) Is(target error) bool { return target == fs.ErrNotExist && e.Kind == NotFound }
+
+// Help is what a person can do about it; "" if that goes without saying.
+func (e *Error) Help() string {
+	switch e.Kind {
+	case UnknownHost:
+		return "check the name of the registry, and the network"
+	case Untrusted:
+		return "SSL_CERT_FILE names a file with the certificate authority of a private registry"
+	case Unauthorized:
+		return "log in: docker login " + e.Host
+	case Denied:
+		return "the account that docker login " + e.Host + " knows may not do this; the repository may have to be created first"
+	case ReadOnly:
+		return "publish to another registry, or wait until it takes uploads again"
+	case Immutable:
+		return "raise revision in the family, or choose another tag"
+	case Busy:
+		return "log in for a higher limit, or come back later"
+	case Unreachable:
+		return "check the name and port of the registry; one without TLS needs --plain-http " + e.Host
+	}
+	return ""
+}
+
+var errNoCredentials = errors.New("no credentials")
+
+// answerError makes an Error of an answer; its body is read and closed.
+func (h *host) answerError(method string, resp *http.Response) *Error {
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
+	e := &Error{Host: h.name, Status: resp.StatusCode, method: method, after: retryAfter(resp.Header.Get("Retry-After"))}
+	var said struct {
+		Errors []struct{ Code, Message string }
+	}
+	if json.Unmarshal(body, &said) == nil && len(said.Errors) > 0 {
+		e.Code, e.Message = said.Errors[0].Code, said.Errors[0].Message
+	}
+	e.Code, e.Message = h.auth.hide(line(e.Code, 60)), h.auth.hide(line(e.Message, 300))
+	if e.Message == "" && e.Code == "" {
+		e.Message = http.StatusText(resp.StatusCode)
+	}
+	e.Kind = kindOf(e)
+	return e
+}
+
+func kindOf(e *Error) Kind {
+	words := strings.ToLower(e.Code + " " + e.Message)
+	writing := e.method != http.MethodGet && e.method != http.MethodHead
+	switch s := e.Status; {
+	case s == 429 || e.Code == "TOOMANYREQUESTS":
+		return Busy
+	case writing && s < 500 && strings.Contains(words, "immutable"):
+		return Immutable
+	case writing && (s == 405 || s < 500 && (strings.Contains(words, "read-only") || strings.Contains(words, "read only") || strings.Contains(words, "readonly"))):
+		return ReadOnly
+	case s == 401:
+		return Unauthorized
+	case s == 403:
+		return Denied
+	case s == 404:
+		return NotFound
+	case s >= 500 || s == 408 || s == 425:
+		return Unavailable
+	}
+	return Refused
+}
+
+// line is s on one line, and not longer than most bytes.
+func line(s string, most int) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x85 || r == ' ' }), " ")
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
+// retryAfter reads seconds or a date; 0 if it is neither.
+func retryAfter(s string) time.Duration {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 {
+		return time.Duration(min(n, 1<<20)) * time.Second
+	}
+	if t, err := http.ParseTime(s); err == nil {
+		return max(time.Until(t), 0)
+	}
+	return 0
+}
+
+// networkError makes an Error of a request without an answer.
+func (h *host) networkError(ctx context.Context, method string, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause // the caller's wish, not the registry's failure
+	}
+	e := &Error{Kind: Unreachable, Host: h.name, Err: err, method: method, Message: h.auth.hide(line(err.Error(), 300))}
+	var dns *net.DNSError
+	var verify *tls.CertificateVerificationError
+	var unknownCA x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		e.Kind = UnknownHost
+	case errors.As(err, &verify), errors.As(err, &unknownCA):
+		e.Kind = Untrusted
+	case withoutTLS(err):
+		e.Message = "it speaks plain HTTP, which is not allowed for it"
+	}
+	return e
+}
+
+// withoutTLS says that the other side answered to the opening of TLS in plain HTTP.
+func withoutTLS(err error) bool {
+	e, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok && string(e.RecordHeader[:]) == "HTTP/"
+}
+
+// explain adds what was being done to an error, once.
+func (h *host) explain(err error, doing string, what fmt.Stringer) error {
+	var e *Error
+	if errors.As(err, &e) {
+		if e.Doing == "" {
+			e.Doing = doing + " " + what.String()
+		}
+		return err
+	}
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%s %s: %w", doing, what, err)
+}
+
+// transient says whether trying again may help.
+func (e *Error) transient() bool {
+	switch e.Kind {
+	case Busy, Unavailable:
+		return e.again || e.Status != 501 && e.Status != 505
+	case Unreachable:
+		return !withoutTLS(e.Err)
+	case Corrupt:
+		return true
+	}
+	return e.again
+}
+
+// uploadLost says that a session has ended, or that what it holds was damaged on
+// the way: the blob has to be sent anew.
+func (e *Error) uploadLost() bool {
+	return e.Status == 404 && e.Code != "NAME_UNKNOWN" || e.Status == 416 ||
+		e.Status == 400 && (slices.Contains([]string{"DIGEST_INVALID", "SIZE_INVALID"}, e.Code) || strings.HasPrefix(e.Code, "BLOB_UPLOAD"))
+}
+
+// blobsMissing says that a manifest names a blob that the registry does not have.
+func (e *Error) blobsMissing() bool {
+	return e.Code == "MANIFEST_BLOB_UNKNOWN" || e.Code == "BLOB_UNKNOWN" ||
+		e.method == http.MethodPut && e.Status == 404 && e.Code != "NAME_UNKNOWN"
+}

@@ -1,0 +1,228 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// request is one question to a host.
+type request struct {
+	method string
+	url    *url.URL
+	header map[string]string
+	scopes []string // that its token has to cover
+	ok     []int    // statuses that are answers and not errors
+
+	body func() (io.ReadCloser, error) // nil: none; called anew for each time it is sent
+	size int64                         // of body, in bytes
+	sent func(n int64)                 // told of each piece of body; nil: nobody
+
+	most   int64 // bytes of the answer to read (64 KiB); the rest is an error
+	stream bool  // leave the answer's body to the caller
+	// urgent requests go on with something that holds a place already.
+	urgent bool
+	// bare requests carry no authorisation but what is in header.
+	bare bool
+	// patience is waited for the answer in addition to Limits.Header.
+	patience time.Duration
+}
+
+// reply is an answer.
+type reply struct {
+	status int
+	header http.Header
+	url    *url.URL // that answered
+	body   []byte
+	stream io.ReadCloser // if the request wanted it
+}
+
+// location is where the answer says to go on.
+func (r *reply) location() (*url.URL, error) {
+	loc := r.header.Get("Location")
+	if loc == "" {
+		return nil, errors.New("the registry does not say where to upload to")
+	}
+	u, err := r.url.Parse(loc)
+	if err != nil {
+		return nil, errors.New("the registry says to go on at an address that cannot be read")
+	}
+	return u, nil
+}
+
+const (
+	mostHops       = 6 // redirects to follow
+	mostChallenges = 2 // 401s to answer: for having no token, and for an old one
+)
+
+// do sends a request, obtains what authorisation it takes, and follows redirects.
+// An answer that is not ok is an *Error.
+func (h *host) do(ctx context.Context, q request) (*reply, error) {
+	to := *q.url
+	challenges, hops := 0, 0
+	for {
+		own := to.Host == h.name
+		if own {
+			// A registry behind a proxy that ends TLS often believes that it has none.
+			to.Scheme = h.scheme()
+		} else if to.Scheme != "https" && !h.c.mayBePlain(to.Host) {
+			return nil, &Error{Kind: Refused, Host: h.name, Message: fmt.Sprintf("it sends to %q without TLS", to.Host)}
+		}
+		authorization := ""
+		if own && !q.bare {
+			var err error
+			if authorization, err = h.auth.authorize(ctx, q.scopes); err != nil {
+				return nil, err
+			}
+		}
+		r, err := h.send(ctx, q, &to, authorization)
+		var e *Error
+		switch {
+		case errors.As(err, &e) && withoutTLS(e.Err) && own && to.Scheme == "https" && h.tlsFree:
+			h.mu.Lock()
+			h.plain = true
+			h.mu.Unlock()
+			continue
+		case err != nil:
+			return nil, err
+		case r.status == http.StatusUnauthorized && own && !q.bare:
+			if err := h.auth.challenged(r.header, authorization, q.scopes, challenges == mostChallenges); err != nil {
+				return nil, err
+			}
+			challenges++
+			continue
+		case isRedirect(r.status) && !slices.Contains(q.ok, r.status):
+			if hops++; hops > mostHops {
+				return nil, &Error{Kind: Refused, Host: h.name, Status: r.status, Message: "it redirects without an end"}
+			}
+			next, err := r.location()
+			if err != nil {
+				return nil, &Error{Kind: Refused, Host: h.name, Status: r.status, Message: err.Error()}
+			}
+			to = *next
+			continue
+		}
+		return r, nil
+	}
+}
+
+func isRedirect(status int) bool {
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308
+}
+
+// send sends a request once. Answers that do deals with itself are no errors.
+func (h *host) send(ctx context.Context, q request, to *url.URL, authorization string) (*reply, error) {
+	var body *sentBody
+	if q.body != nil {
+		// Before taking a place: what is opened may be read from this host.
+		src, err := q.body()
+		if err != nil {
+			return nil, err
+		}
+		body = &sentBody{src: src, sent: q.sent}
+		defer body.close()
+	}
+	era := 0
+	if !q.urgent {
+		var err error
+		if era, err = h.limit.enter(ctx); err != nil {
+			return nil, err
+		}
+		defer h.limit.leave()
+	}
+	watched, cancel := context.WithCancelCause(ctx)
+	req, err := http.NewRequestWithContext(watched, q.method, to.String(), nil)
+	if err != nil {
+		cancel(nil)
+		return nil, fmt.Errorf("request to %s: %w", to.Host, errors.Unwrap(err))
+	}
+	for k, v := range q.header {
+		req.Header.Set(k, v)
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+	}
+	if h.c.UserAgent != "" {
+		req.Header.Set("User-Agent", h.c.UserAgent)
+	}
+	patience := h.limits.Header + q.patience
+	dog := newWatchdog(cancel)
+	if body != nil && q.size > 0 {
+		body.dog, body.stall, body.left, body.patience = dog, h.limits.Stall, q.size, patience
+		req.Body, req.ContentLength = body, q.size
+		dog.arm(h.limits.Header, errNoAnswer)
+	} else {
+		if q.method == http.MethodPost || q.method == http.MethodPut || q.method == http.MethodPatch {
+			req.Body = http.NoBody // so that Content-Length: 0 is sent
+		}
+		dog.arm(patience, errNoAnswer)
+	}
+	resp, err := h.c.transport().RoundTrip(req)
+	dog.disarm()
+	if body != nil {
+		if serr := body.failure(); serr != nil {
+			if err == nil {
+				resp.Body.Close()
+			}
+			cancel(nil)
+			return nil, &sourceError{serr}
+		}
+	}
+	if err != nil {
+		if cause := context.Cause(watched); cause != nil {
+			err = cause
+		}
+		cancel(nil)
+		return nil, h.networkError(ctx, q.method, err)
+	}
+	h.mu.Lock()
+	h.answered = true
+	h.mu.Unlock()
+	if resp.StatusCode != http.StatusUnauthorized {
+		h.limit.open()
+	}
+	in := &receivedBody{body: resp.Body, dog: dog, stall: h.limits.Stall, watched: watched, ctx: ctx, cancel: cancel, h: h, method: q.method}
+	resp.Body = in
+	// The header is kept by reply after the body is gone.
+	r := &reply{status: resp.StatusCode, header: maps.Clone(resp.Header), url: to}
+	passed := r.status == http.StatusUnauthorized && !q.bare || isRedirect(r.status)
+	switch {
+	case slices.Contains(q.ok, r.status) && q.stream:
+		r.stream = in
+		h.limit.well()
+		return r, nil
+	case slices.Contains(q.ok, r.status) || passed:
+		defer in.Close()
+		most := q.most
+		if most == 0 {
+			most = 64 << 10
+		}
+		if r.body, err = io.ReadAll(io.LimitReader(in, most+1)); err != nil {
+			return nil, err
+		}
+		if int64(len(r.body)) > most {
+			return nil, &Error{Kind: Refused, Host: h.name, Status: r.status, Message: "its answer is longer than " + strconv.FormatInt(most, 10) + " bytes"}
+		}
+		h.limit.well()
+		return r, nil
+	}
+	e := h.answerError(q.method, resp)
+	if e.Kind == Busy {
+		h.limit.tooMany(era, e.after)
+	}
+	return nil, e
+}
+
+// sourceError is a failure to read what should have been sent. No other attempt
+// helps.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }

@@ -1,0 +1,70 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// Retry is a failed attempt that will be repeated.
+type Retry struct {
+	Host string
+	What string // "push blob sha256:… to docker.io/acme/store"
+	Err  error
+	Wait time.Duration
+}
+
+const (
+	longestPause = 20 * time.Second
+	longestWait  = 2 * time.Minute // that a registry may ask for
+)
+
+// retry calls f until it succeeds, fails for good, or has failed too often in a
+// row without moving. f says whether it got further than ever before.
+func (c *Client) retry(ctx context.Context, h *host, what string, f func() (moved bool, err error)) error {
+	pause := h.limits.Pause
+	for failed := 1; ; failed++ {
+		moved, err := f()
+		if err == nil {
+			return nil
+		}
+		if moved {
+			failed, pause = 1, h.limits.Pause
+		}
+		var e *Error
+		if !errors.As(err, &e) || !e.transient() || e.after > longestWait || failed >= h.attempts(e) {
+			return err
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		// Jitter, so that those who failed together do not come back together.
+		wait := pause + rand.N(pause)
+		if e.after > 0 {
+			wait = e.after + rand.N(h.limits.Pause)
+		}
+		if c.Retried != nil {
+			c.Retried(Retry{Host: h.name, What: what, Err: err, Wait: wait})
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
+		pause = min(pause*2, longestPause)
+	}
+}
+
+// attempts that an error is worth. A host that never answered is more likely
+// misspelt than broken for a moment.
+func (h *host) attempts(e *Error) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e.Kind == Unreachable && !h.answered {
+		return min(h.limits.Attempts, 3)
+	}
+	return h.limits.Attempts
+}
