@@ -61,13 +61,8 @@ func newBlobs() *blobs {
 	}
 }
 
+// learn notes that a repository has a blob. k is locked.
 func (k *blobs) learn(r repository, d plan.Digest) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.learnLocked(r, d)
-}
-
-func (k *blobs) learnLocked(r repository, d plan.Digest) {
 	key := blobKey{r.name, d}
 	if !slices.Contains(k.known[key], r.path) {
 		k.known[key] = append(k.known[key], r.path)
@@ -111,7 +106,7 @@ func (k *blobs) begin(r repository, d plan.Digest) (here bool, wait *flight, end
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		if f.err = err; err == nil {
-			k.learnLocked(r, d)
+			k.learn(r, d)
 		}
 		for _, at := range keys {
 			delete(k.flights, at)

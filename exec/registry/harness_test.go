@@ -112,7 +112,10 @@ func startProxy(t testing.TB, target string) *proxy {
 	p := &proxy{counts: map[string]int{}}
 	to := &url.URL{Scheme: "http", Host: target}
 	p.forward = &httputil.ReverseProxy{
-		Director:  func(r *http.Request) { r.URL.Scheme, r.URL.Host = to.Scheme, to.Host },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host // so that the registry names the proxy in addresses
+		},
 		Transport: &http.Transport{MaxIdleConnsPerHost: 100},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 			panic(http.ErrAbortHandler)
