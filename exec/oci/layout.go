@@ -30,6 +30,14 @@ type Layout struct {
 
 	mu      sync.Mutex
 	checked map[plan.Digest]bool // blobs that were written or read whole by us
+	read    *readList            // index.json as it was read last
+}
+
+// readList is index.json, and the file that it was read from.
+type readList struct {
+	file  os.FileInfo
+	index index
+	named map[string]image.Descriptor // by reference
 }
 
 var _ image.Target = (*Layout)(nil)
@@ -41,22 +49,20 @@ func (l *Layout) Published(_ context.Context, reference string, known plan.Diges
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range list.Manifests {
-		if d.Annotations[refName] != reference {
-			continue
-		}
-		p := &image.Published{Descriptor: d}
-		if _, err := os.Stat(l.file(d.Digest)); err == nil && d.Digest == known {
-			return p, nil
-		}
-		raw, err := os.ReadFile(l.file(d.Digest))
-		if errors.Is(err, fs.ErrNotExist) || err == nil && plan.DigestOf(raw) != d.Digest {
-			return nil, nil // damaged: as good as absent
-		}
-		p.Manifest = raw
-		return p, err
+	d, ok := list.named[reference]
+	if !ok {
+		return nil, nil
 	}
-	return nil, nil
+	p := &image.Published{Descriptor: d}
+	if _, err := os.Stat(l.file(d.Digest)); err == nil && d.Digest == known {
+		return p, nil
+	}
+	raw, err := os.ReadFile(l.file(d.Digest))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && plan.DigestOf(raw) != d.Digest {
+		return nil, nil // damaged: as good as absent
+	}
+	p.Manifest = raw
+	return p, err
 }
 
 // Tags are the references of a repository in the layout, sorted.
@@ -66,9 +72,9 @@ func (l *Layout) Tags(_ context.Context, of string) ([]string, error) {
 		return nil, err
 	}
 	var names []string
-	for _, d := range list.Manifests {
-		if n := d.Annotations[refName]; n != "" && repository(n) == of {
-			names = append(names, n)
+	for name := range list.named {
+		if repository(name) == of {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
@@ -212,12 +218,17 @@ func (l *Layout) Tag(ctx context.Context, family []image.Image) error {
 		return err
 	}
 	defer unlock()
-	list, err := l.list()
+	read, err := l.list()
 	if err != nil {
 		return err
 	}
+	moved := map[string]bool{}
 	for _, img := range family {
-		list.Manifests = slices.DeleteFunc(list.Manifests, func(d image.Descriptor) bool { return d.Annotations[refName] == img.Reference })
+		moved[img.Reference] = true
+	}
+	list := read.index
+	list.Manifests = slices.DeleteFunc(slices.Clone(list.Manifests), func(d image.Descriptor) bool { return moved[d.Annotations[refName]] })
+	for _, img := range family {
 		d := img.Descriptor
 		d.Annotations = map[string]string{refName: img.Reference}
 		list.Manifests = append(list.Manifests, d)
@@ -232,20 +243,42 @@ func (l *Layout) Tag(ctx context.Context, family []image.Image) error {
 	return replaceFile(filepath.Join(l.Dir, "index.json"), b)
 }
 
-// list is index.json; empty if there is none yet.
-func (l *Layout) list() (index, error) {
-	list := index{SchemaVersion: 2, MediaType: image.Index, Manifests: []image.Descriptor{}}
-	b, err := os.ReadFile(filepath.Join(l.Dir, "index.json"))
+// list is index.json; empty if there is none yet. It is parsed again when the
+// file is another one.
+func (l *Layout) list() (*readList, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	empty := &readList{index: index{SchemaVersion: 2, MediaType: image.Index, Manifests: []image.Descriptor{}}}
+	f, err := os.Open(filepath.Join(l.Dir, "index.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return list, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &list)
+		return empty, nil
 	}
 	if err != nil {
-		return list, fmt.Errorf("read the layout %s: %w", l.Dir, err)
+		return nil, err
 	}
-	return list, nil
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if r := l.read; r != nil && os.SameFile(r.file, info) && r.file.ModTime().Equal(info.ModTime()) {
+		return r, nil
+	}
+	r := &readList{file: info, index: empty.index, named: map[string]image.Descriptor{}}
+	b, err := io.ReadAll(f)
+	if err == nil {
+		err = json.Unmarshal(b, &r.index)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the layout %s: %w", l.Dir, err)
+	}
+	for _, d := range r.index.Manifests {
+		if name := d.Annotations[refName]; name != "" {
+			r.named[name] = d
+		}
+	}
+	l.read = r
+	return r, nil
 }
 
 func (l *Layout) file(d plan.Digest) string {
