@@ -205,6 +205,7 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 		sep = "@"
 	}
 	what := text(r.String() + sep + as)
+	damaged := 0
 	return p.Client.retry(ctx, r.host, "push "+what.String(), func() (bool, error) {
 		a, err := r.do(ctx, request{
 			method: "PUT", url: r.url("manifests/" + as), scopes: r.push(), ok: []int{201, 200, 202, 204},
@@ -213,8 +214,9 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 			size:   int64(len(img.Manifest)),
 		})
 		if err != nil {
-			if e, ok := errors.AsType[*Error](err); ok && e.Status == 400 && e.Code == "DIGEST_INVALID" {
-				e.again = true // damaged on the way
+			if e, ok := errors.AsType[*Error](err); ok && (e.Code == "DIGEST_INVALID" || e.Code == "MANIFEST_INVALID") {
+				damaged++
+				e.again = damaged == 1 // it may have been on the way
 			}
 			return false, r.explain(err, "push", what)
 		}
