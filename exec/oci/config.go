@@ -32,7 +32,7 @@ func compose(parts []*made, op plan.ImageOp, step plan.Digest) (image.Image, err
 	for i, c := range children {
 		d := c.Descriptor
 		os, arch, _ := strings.Cut(op.Platforms[i], "/")
-		d.Platform = &image.Platform{OS: os, Architecture: arch}
+		d.Platform = &image.Platform{OS: os, Architecture: arch, Variant: variantOf(parts[i].config)}
 		list.Manifests = append(list.Manifests, d)
 		digests = append(digests, c.Digest)
 	}
@@ -48,6 +48,17 @@ func compose(parts []*made, op plan.ImageOp, step plan.Digest) (image.Image, err
 		Descriptor: image.Descriptor{MediaType: image.Index, Digest: plan.DigestOf(raw), Size: int64(len(raw))},
 		Manifest:   raw, Children: children,
 	}, nil
+}
+
+// variantOf is the processor's variant that a config names, such as "v8".
+func variantOf(config []byte) string {
+	var c struct {
+		Variant string `json:"variant"`
+	}
+	if json.Unmarshal(config, &c) != nil {
+		return "" // find has looked at it: not reached
+	}
+	return c.Variant
 }
 
 // one is the image of one platform.
@@ -161,18 +172,10 @@ func configOf(m *made, op plan.ImageOp, platform string, step plan.Digest) ([]by
 	return plan.Canonical(doc)
 }
 
-// historyEntry says of a layer, or of none, how it came about.
-type historyEntry struct {
-	Created    string `json:"created,omitempty"`
-	CreatedBy  string `json:"created_by,omitempty"`
-	Author     string `json:"author,omitempty"`
-	Comment    string `json:"comment,omitempty"`
-	EmptyLayer bool   `json:"empty_layer,omitempty"`
-}
-
 // layersOf is the digests of all layers' contents, and the history that goes with
-// them. A base image whose history does not fit its layers loses it.
-func layersOf(m *made, doc map[string]json.RawMessage, epoch string) ([]plan.Digest, []historyEntry, error) {
+// them. A base image's entries stay as they are, but if they do not fit its
+// layers they are lost.
+func layersOf(m *made, doc map[string]json.RawMessage, epoch string) ([]plan.Digest, []any, error) {
 	var root struct {
 		DiffIDs []plan.Digest `json:"diff_ids"`
 	}
@@ -184,30 +187,55 @@ func layersOf(m *made, doc map[string]json.RawMessage, epoch string) ([]plan.Dig
 	if len(root.DiffIDs) != m.base {
 		return nil, nil, fmt.Errorf("the base image's config names %d layers, its manifest %d", len(root.DiffIDs), m.base)
 	}
-	var history []historyEntry
-	if raw := doc["history"]; raw != nil {
-		if err := json.Unmarshal(raw, &history); err != nil {
-			return nil, nil, fmt.Errorf("the base image's config: history: %w", err)
-		}
-	}
-	told := 0
-	for _, h := range history {
-		if !h.EmptyLayer {
-			told++
-		}
-	}
-	if told != m.base {
-		history = nil
-		for range m.base {
-			history = append(history, historyEntry{Created: epoch, Comment: "base image"})
-		}
+	history, err := baseHistory(m, doc, epoch)
+	if err != nil {
+		return nil, nil, err
 	}
 	diffs := append([]plan.Digest{}, root.DiffIDs...)
 	for _, l := range m.layers[m.base:] {
 		diffs = append(diffs, l.diffID)
-		history = append(history, historyEntry{Created: epoch, CreatedBy: "canvos"})
+		history = append(history, madeHere{epoch, "canvos"})
 	}
 	return diffs, history, nil
+}
+
+// madeHere is the history of a layer that the plan makes.
+type madeHere struct {
+	Created   string `json:"created"`
+	CreatedBy string `json:"created_by"`
+}
+
+func baseHistory(m *made, doc map[string]json.RawMessage, epoch string) ([]any, error) {
+	var entries []json.RawMessage
+	if raw := doc["history"]; raw != nil {
+		if err := json.Unmarshal(raw, &entries); err != nil {
+			return nil, fmt.Errorf("the base image's config: history: %w", err)
+		}
+	}
+	history, told := []any{}, 0
+	for _, raw := range entries {
+		var h struct {
+			EmptyLayer bool `json:"empty_layer"`
+		}
+		if err := json.Unmarshal(raw, &h); err != nil {
+			return nil, fmt.Errorf("the base image's config: history: %w", err)
+		}
+		if !h.EmptyLayer {
+			told++
+		}
+		history = append(history, raw)
+	}
+	if told == m.base {
+		return history, nil
+	}
+	history = []any{}
+	for range m.base {
+		history = append(history, struct {
+			Created string `json:"created"`
+			Comment string `json:"comment"`
+		}{epoch, "base image"})
+	}
+	return history, nil
 }
 
 // labelled is the run configuration with labels added.

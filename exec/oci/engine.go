@@ -94,7 +94,13 @@ func (r *run) need(id plan.Digest) *made {
 func (r *run) image(ctx context.Context, s plan.Step, emit func(exec.Event)) error {
 	var parts []*made
 	for _, n := range s.Needs {
-		parts = append(parts, r.need(n))
+		m := r.need(n)
+		if s.Op.Image.Facts.TwoNode {
+			if err := m.twoNode(); err != nil {
+				return err
+			}
+		}
+		parts = append(parts, m)
 	}
 	composed, err := compose(parts, *s.Op.Image, s.ID)
 	if err != nil {

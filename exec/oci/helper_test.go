@@ -138,7 +138,7 @@ type how struct {
 func build(t testing.TB, platform string, h how, layers ...[]byte) built {
 	t.Helper()
 	os, arch, _ := strings.Cut(platform, "/")
-	config := map[string]any{}
+	config := map[string]json.RawMessage{}
 	if h.config != "" {
 		check(t, json.Unmarshal([]byte(h.config), &config))
 	}
@@ -171,9 +171,11 @@ func build(t testing.TB, platform string, h how, layers ...[]byte) built {
 		m.Layers = append(m.Layers, image.Descriptor{MediaType: typ, Digest: plan.DigestOf(l), Size: int64(len(l))})
 		b.blobs[plan.DigestOf(l)] = l
 	}
-	config["os"], config["architecture"] = os, arch
-	config["rootfs"] = map[string]any{"type": "layers", "diff_ids": diffs}
 	var err error
+	for key, v := range map[string]any{"os": os, "architecture": arch, "rootfs": map[string]any{"type": "layers", "diff_ids": diffs}} {
+		config[key], err = json.Marshal(v)
+		check(t, err)
+	}
 	b.config, err = json.MarshalIndent(config, "", " ")
 	check(t, err)
 	b.blobs[plan.DigestOf(b.config)] = b.config

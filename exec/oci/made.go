@@ -18,10 +18,11 @@ import (
 // made is what a step results in: a root filesystem, as the layers that hold it
 // and as the tree that they come to.
 type made struct {
-	tree   *rootfs.Tree
-	layers []made1
-	config []byte // the base image's
-	base   int    // how many of the layers are the base image's
+	tree     *rootfs.Tree
+	layers   []made1
+	config   []byte // the base image's
+	base     int    // how many of the layers are the base image's
+	prepared string // the base image's name, if it must hold what the OS stage makes
 }
 
 // made1 is one layer, and the digest of what it holds uncompressed; "" of a base
@@ -42,6 +43,9 @@ func (r *run) base(ctx context.Context, s plan.Step, emit func(exec.Event)) (*ma
 		return nil, err
 	}
 	m := &made{config: o.config}
+	if op.Prepared {
+		m.prepared = o.name
+	}
 	if o.dir != nil {
 		files := plan.Files{Epoch: dirEpoch, Compression: "gzip", Actions: []plan.Action{{Copy: &plan.Copy{Source: op.Source, From: "/", To: "/", Xattrs: "all"}}}}
 		change, tree, err := rootfs.Empty(o.name).Apply(ctx, files, func(plan.Digest) (rootfs.Source, error) { return rootfs.Source{Tree: o.dir.tree}, nil })
@@ -53,7 +57,7 @@ func (r *run) base(ctx context.Context, s plan.Step, emit func(exec.Event)) (*ma
 			return nil, err
 		}
 		m.tree, m.layers = tree, l
-		return m, prepared(op, o.name, m.tree)
+		return m, m.identity()
 	}
 	if m.tree, err = o.tree(ctx, r.store()); err != nil {
 		return nil, err
@@ -66,21 +70,37 @@ func (r *run) base(ctx context.Context, s plan.Step, emit func(exec.Event)) (*ma
 		m.layers = append(m.layers, made1{Blob: b})
 	}
 	m.base = len(m.layers)
-	return m, prepared(op, o.name, m.tree)
+	return m, m.identity()
 }
 
-// prepared finds out, where a tree can tell, that an image is not what the OS
+// identity finds out, where a tree can tell, that a base image is not what the OS
 // stage leaves behind. That stage empties /etc/machine-id: an image with one
 // would give all hosts the same identity, and no later step would take it away.
-func prepared(op *plan.Base, name string, t *rootfs.Tree) error {
-	if !op.Prepared {
+func (m *made) identity() error {
+	const hexDigits = 32
+	if m.prepared == "" {
 		return nil
 	}
-	const hexDigits = 32
-	if e, err := t.Stat("/etc/machine-id"); err == nil && e.Size >= hexDigits {
+	if e, err := m.tree.Stat("/etc/machine-id"); err == nil && e.Size >= hexDigits {
 		return &SourceError{
-			Code: "CV0605", Reference: name, Reason: "it is not prepared: /etc/machine-id has an identity in it, which all hosts would share",
+			Code: "CV0605", Reference: m.prepared, Reason: "it is not prepared: /etc/machine-id has an identity in it, which all hosts would share",
 			Help: "empty the file in the image, or leave os.prepare out",
+		}
+	}
+	return nil
+}
+
+// twoNode finds out that a two-node image would lack what keeps its state: the
+// OS stage puts kine there, and nothing else does.
+func (m *made) twoNode() error {
+	const kine = "/opt/spectrocloud/bin/kine"
+	if m.prepared == "" {
+		return nil
+	}
+	if _, err := m.tree.Stat(kine); err != nil {
+		return &SourceError{
+			Code: "CV0605", Reference: m.prepared, Reason: "it is not prepared for two-node: there is no " + kine,
+			Help: "put kine and PostgreSQL into the image, or leave os.prepare out", Err: err,
 		}
 	}
 	return nil
@@ -105,7 +125,7 @@ func (r *run) files(ctx context.Context, s plan.Step, emit func(exec.Event)) (*m
 	if err != nil {
 		return nil, err
 	}
-	return &made{tree: tree, config: before.config, base: before.base, layers: append(before.layers[:len(before.layers):len(before.layers)], l...)}, nil
+	return &made{tree: tree, config: before.config, base: before.base, prepared: before.prepared, layers: append(before.layers[:len(before.layers):len(before.layers)], l...)}, nil
 }
 
 // layer writes a change as a layer, or finds it in the store; an empty change is
