@@ -3,6 +3,8 @@ package oci
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -152,6 +154,23 @@ func sound(t testing.TB, out *Layout) {
 	if _, ok := files["index.json"]; ok {
 		valid(t, out)
 	}
+}
+
+// tagsIn are the names in a layout's list, in its order.
+func tagsIn(t testing.TB, out *Layout) []string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(out.Dir, "index.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	check(t, err)
+	var l index
+	check(t, json.Unmarshal(b, &l))
+	var names []string
+	for _, m := range l.Manifests {
+		names = append(names, m.Annotations[refName])
+	}
+	return names
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

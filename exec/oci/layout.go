@@ -28,6 +28,9 @@ type Layout struct {
 	Dir   string
 	Store *store.Store // holds the blobs' locks
 
+	beginning sync.Mutex
+	begun     bool
+
 	mu      sync.Mutex
 	checked map[plan.Digest]bool // blobs that were written or read whole by us
 	read    *readList            // index.json as it was read last
@@ -102,23 +105,43 @@ func (l *Layout) Put(ctx context.Context, img image.Image, progress func(image.P
 	return l.write(img.Digest, img.Manifest)
 }
 
-// begin makes the layout if there is none.
+// begin makes the layout if there is none, and clears it of what was left
+// unfinished. It does so once.
 func (l *Layout) begin() error {
-	if err := os.MkdirAll(filepath.Join(l.Dir, "blobs", "sha256"), 0o755); err != nil {
+	l.beginning.Lock()
+	defer l.beginning.Unlock()
+	if l.begun {
+		return nil
+	}
+	if err := l.make(); err != nil {
 		return err
 	}
+	for _, dir := range []string{l.Dir, filepath.Join(l.Dir, "blobs", "sha256")} {
+		if err := clean(dir); err != nil {
+			return err
+		}
+	}
+	l.begun = true
+	return nil
+}
+
+func (l *Layout) make() error {
+	blobs := filepath.Join(l.Dir, "blobs", "sha256")
 	name := filepath.Join(l.Dir, "oci-layout")
 	b, err := os.ReadFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		entries, err := os.ReadDir(l.Dir)
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		for _, e := range entries {
 			if e.Name() != "blobs" && !strings.HasPrefix(e.Name(), ".") {
 				return fmt.Errorf("%s is no OCI layout, and not empty: it holds %s", l.Dir, e.Name())
 			}
+		}
+		if err := os.MkdirAll(blobs, 0o755); err != nil {
+			return err
 		}
 		return replaceFile(name, []byte(`{"imageLayoutVersion":"1.0.0"}`))
 	case err != nil:
@@ -130,7 +153,7 @@ func (l *Layout) begin() error {
 	if json.Unmarshal(b, &v) != nil || !strings.HasPrefix(v.Version, "1.") {
 		return fmt.Errorf("%s is an OCI layout of a version that is not known: %s", l.Dir, b)
 	}
-	return nil
+	return os.MkdirAll(blobs, 0o755)
 }
 
 func (l *Layout) blob(ctx context.Context, b image.Blob, progress func(image.Progress)) error {
@@ -218,6 +241,9 @@ func (l *Layout) Tag(ctx context.Context, family []image.Image) error {
 		return err
 	}
 	defer unlock()
+	l.mu.Lock()
+	l.read = nil // what somebody else named must not be lost because two lists look alike
+	l.mu.Unlock()
 	read, err := l.list()
 	if err != nil {
 		return err
@@ -308,7 +334,7 @@ func replaceFile(name string, b []byte) error { return writeFrom(name, strings.N
 // writeFrom gives a file the content of r in one step, for good: whoever reads it
 // sees nothing, the old content, or all of the new one.
 func writeFrom(name string, r io.Reader) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	f, err := temporary(filepath.Dir(name))
 	if err != nil {
 		return err
 	}
@@ -320,11 +346,11 @@ func writeFrom(name string, r io.Reader) error {
 	if err == nil {
 		err = f.Sync()
 	}
+	if err == nil {
+		err = os.Rename(f.Name(), name) // still locked: no cleaner takes it before
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
@@ -335,6 +361,51 @@ func writeFrom(name string, r io.Reader) error {
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+const unfinished = ".new-"
+
+// temporary makes a file that clean leaves alone as long as it is open.
+func temporary(dir string) (*os.File, error) {
+	for {
+		f, err := os.CreateTemp(dir, unfinished+"*")
+		if err != nil {
+			return nil, err
+		}
+		// A cleaner may take it in the moment before it is locked.
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); err == nil {
+			if _, err = os.Stat(f.Name()); err == nil {
+				return f, nil
+			}
+		}
+		f.Close()
+		os.Remove(f.Name())
+		if !errors.Is(err, fs.ErrNotExist) && err != unix.EINTR {
+			return nil, err
+		}
+	}
+}
+
+// clean removes what runs that were killed left behind.
+func clean(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), unfinished) {
+			continue
+		}
+		f, err := os.Open(filepath.Join(dir, e.Name()))
+		if err != nil {
+			continue // it got its name, or another cleaner came first
+		}
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			os.Remove(f.Name())
+		}
+		f.Close()
+	}
+	return nil
 }
 
 // onlyWriter hides the method by which a copy would go around its buffer, and
