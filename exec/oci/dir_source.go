@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,8 +22,9 @@ const imageFile = "image.json"
 type dirImage struct {
 	digest plan.Digest
 	size   int64
-	config []byte // OCI image config without layers
+	about  imageJSON
 	tree   *rootfs.Tree
+	fault  func(code, reason, help string) error
 }
 
 type imageJSON struct {
@@ -32,58 +34,55 @@ type imageJSON struct {
 	Modes        map[string]string `json:"modes"` // four octal digits, by path from the directory
 }
 
-// openDir reads a directory as an image. want, if set, is the digest that it had.
-func openDir(fsys fs.FS, reference string, p place, platform string, want plan.Digest) (*dirImage, error) {
-	fault := func(code, reason, help string) error {
+// openDir reads a directory as an image.
+func openDir(fsys fs.FS, reference string, p place) (*dirImage, error) {
+	d := &dirImage{fault: func(code, reason, help string) error {
 		return &SourceError{Code: code, Reference: reference, Place: p.String(), Reason: reason, Help: help}
+	}}
+	if info, err := fs.Stat(fsys, p.path); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil, d.fault("CV0610", "there is no directory "+p.path, "sources in the manifest names it")
 	}
-	digest, size, err := plan.HashTree(fsys, p.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault("CV0610", "there is no directory "+p.path, "sources in the manifest names it")
-	} else if err != nil {
-		return nil, fault("CV0610", err.Error(), "")
-	}
-	if want != "" && digest != want {
-		return nil, fault("CV0612", "it has changed since the lock was written", "run canvos lock, and plan again")
-	}
-	var j imageJSON
 	b, err := fs.ReadFile(fsys, path.Join(p.path, imageFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, fault("CV0612", err.Error(), "")
+		return nil, d.fault("CV0612", err.Error(), "")
 	default:
-		if err := strict(b, &j); err != nil {
-			return nil, fault("CV0612", fmt.Sprintf("its %s: %v", imageFile, err), `it holds "os", "architecture", "config" and "modes"`)
+		if err := strict(b, &d.about); err != nil {
+			return nil, d.fault("CV0612", fmt.Sprintf("its %s: %v", imageFile, err), `it holds "os", "architecture", "config" and "modes"`)
 		}
 	}
-	os, arch, _ := strings.Cut(platform, "/")
-	if j.OS == "" {
-		j.OS = os
-	}
-	if j.Architecture == "" {
-		j.Architecture = arch
-	}
-	if got := j.OS + "/" + j.Architecture; got != platform {
-		return nil, fault("CV0611", fmt.Sprintf("it is for %s, not for %s", got, platform), "its "+imageFile+" says so")
-	}
-	d := &dirImage{digest: digest, size: size}
-	config := map[string]any{"os": j.OS, "architecture": j.Architecture, "rootfs": map[string]any{"type": "layers", "diff_ids": []string{}}}
-	if j.Config != nil {
-		config["config"] = j.Config
-	}
-	if d.config, err = plan.Canonical(config); err != nil {
-		return nil, fault("CV0612", err.Error(), "")
-	}
 	modes := map[string]string{}
-	for name, mode := range j.Modes {
+	for name, mode := range d.about.Modes {
 		modes[path.Join("/", name)] = mode
 	}
-	d.tree, err = rootfs.FromLocal(rootfs.Local{Name: reference, FS: fsys, Path: p.path, Digest: digest, Without: []string{imageFile}, Modes: modes})
+	d.tree, d.digest, d.size, err = rootfs.ReadLocal(rootfs.Local{Name: reference, FS: fsys, Path: p.path, Without: []string{imageFile}, Modes: modes})
 	if err != nil {
-		return nil, fault("CV0612", err.Error(), "")
+		return nil, d.fault("CV0612", err.Error(), "")
 	}
 	return d, nil
+}
+
+// config is the OCI image config, without layers, for a platform. want, if set,
+// is the digest that the directory had.
+func (d *dirImage) config(platform string, want plan.Digest) ([]byte, error) {
+	if want != "" && d.digest != want {
+		return nil, d.fault("CV0612", "it has changed since the lock was written", "run canvos lock, and plan again")
+	}
+	os, arch, _ := strings.Cut(platform, "/")
+	os, arch = cmp.Or(d.about.OS, os), cmp.Or(d.about.Architecture, arch)
+	if got := os + "/" + arch; got != platform {
+		return nil, d.fault("CV0611", fmt.Sprintf("it is for %s, not for %s", got, platform), "its "+imageFile+" says so")
+	}
+	config := map[string]any{"os": os, "architecture": arch, "rootfs": map[string]any{"type": "layers", "diff_ids": []string{}}}
+	if d.about.Config != nil {
+		config["config"] = d.about.Config
+	}
+	b, err := plan.Canonical(config)
+	if err != nil {
+		return nil, d.fault("CV0612", err.Error(), "")
+	}
+	return b, nil
 }
 
 // strict decodes JSON that has nothing but what v knows.

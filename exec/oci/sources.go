@@ -23,6 +23,7 @@ type Sources struct {
 
 	mu      sync.Mutex
 	holders map[string]*asked
+	dirs    map[string]func() (*dirImage, error) // by reference
 }
 
 // Request is a question: what is this reference, for this platform?
@@ -81,11 +82,12 @@ type layer struct {
 func (s *Sources) open(ctx context.Context, reference, platform string, want plan.Digest) (*opened, error) {
 	p := s.Places.find(reference)
 	if p.kind == dirPlace {
-		d, err := openDir(s.Root, reference, p, platform, want)
+		d, err := s.dir(reference, p)
 		if err != nil {
 			return nil, err
 		}
-		return &opened{digest: d.digest, size: d.size, config: d.config, dir: d, name: reference}, nil
+		config, err := d.config(platform, want)
+		return &opened{digest: d.digest, size: d.size, config: config, dir: d, name: reference}, err
 	}
 	h, err := s.holder(p)
 	if err != nil {
@@ -104,6 +106,21 @@ func (s *Sources) open(ctx context.Context, reference, platform string, want pla
 		o.layers = append(o.layers, layer{d, rootfs.Layer{Digest: d.Digest, Open: open}, o.from})
 	}
 	return o, nil
+}
+
+// dir is a directory that stands for an image; each is read once in a run.
+func (s *Sources) dir(reference string, p place) (*dirImage, error) {
+	s.mu.Lock()
+	if s.dirs == nil {
+		s.dirs = map[string]func() (*dirImage, error){}
+	}
+	read, ok := s.dirs[reference]
+	if !ok {
+		read = sync.OnceValues(func() (*dirImage, error) { return openDir(s.Root, reference, p) })
+		s.dirs[reference] = read
+	}
+	s.mu.Unlock()
+	return read()
 }
 
 // tree is the merged view of the image's files.

@@ -35,13 +35,28 @@ type Local struct {
 // has changed since the plan was made is an error, here and when a layer is
 // written.
 func FromLocal(l Local) (*Tree, error) {
-	entries, digest, _, err := plan.SumTree(l.FS, l.Path)
+	t, digest, _, err := ReadLocal(l)
 	if err == nil && digest != l.Digest {
-		err = fmt.Errorf("it has changed since the plan was made")
+		return nil, fmt.Errorf("%s: it has changed since the plan was made", l.Name)
+	}
+	return t, err
+}
+
+// ReadLocal is FromLocal for who does not know the digest yet: it says what it is,
+// and how many bytes the files hold. What changes later is an error when a layer
+// is written.
+func ReadLocal(l Local) (t *Tree, digest plan.Digest, size int64, err error) {
+	entries, digest, size, err := plan.SumTree(l.FS, l.Path)
+	if err == nil {
+		t, err = l.tree(entries)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", l.Name, err)
+		return nil, "", 0, fmt.Errorf("%s: %w", l.Name, err)
 	}
+	return t, digest, size, nil
+}
+
+func (l *Local) tree(entries []plan.TreeEntry) (*Tree, error) {
 	e := Empty(l.Name).edit()
 	for _, te := range entries {
 		if l.leftOut(te.Path) {
@@ -53,7 +68,7 @@ func FromLocal(l Local) (*Tree, error) {
 		}
 		ent, err := l.entry(te, file)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", l.Name, err)
+			return nil, err
 		}
 		names := split(in)
 		dir := e.root
@@ -68,7 +83,7 @@ func FromLocal(l Local) (*Tree, error) {
 	}
 	for p, m := range l.Modes {
 		if err := e.setMode(p, m); err != nil {
-			return nil, fmt.Errorf("%s: mode of %s: %w", l.Name, p, err)
+			return nil, fmt.Errorf("mode of %s: %w", p, err)
 		}
 	}
 	return &Tree{name: l.Name, root: e.root}, nil
