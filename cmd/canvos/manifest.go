@@ -13,6 +13,7 @@ import (
 	"canvos.dev/cmd/internal/view"
 	"canvos.dev/compile"
 	"canvos.dev/compile/lock"
+	"canvos.dev/compile/plan"
 	"canvos.dev/compile/problem"
 )
 
@@ -149,7 +150,7 @@ func (d *door) manifestAt(name, dir, file string) (*manifest, error) {
 	}
 	m := &manifest{name: name, root: root, lockFile: filepath.Join(dir, lock.Name), shown: d.shown}
 	m.src = compile.Source{
-		FS: r.FS(), Dir: filepath.ToSlash(rel), File: file,
+		FS: plan.Remembered(r.FS()), Dir: filepath.ToSlash(rel), File: file,
 		Show: func(p string) string { return d.shown(filepath.Join(root, filepath.FromSlash(p))) },
 	}
 	return m, nil

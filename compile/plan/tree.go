@@ -8,9 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // TreeEntry is a file or link of a local tree, normalised as git stores it: an
@@ -125,41 +128,115 @@ func HashTree(fsys fs.FS, name string) (Digest, int64, error) {
 }
 
 // SumTree is HashTree for who will read the tree again: it returns what
-// WalkTree lists as well, each entry with the digest that was hashed.
+// WalkTree lists as well, each entry with the digest that was hashed. A tree of
+// Remembered is hashed once.
 func SumTree(fsys fs.FS, name string) (entries []TreeEntry, d Digest, total int64, err error) {
 	name = path.Clean(name)
+	if r, ok := fsys.(*remembered); ok {
+		return r.sum(name)
+	}
 	entries, err = WalkTree(fsys, name)
 	if err != nil {
 		return nil, "", 0, err
 	}
+	if err := sumEntries(fsys, name, entries); err != nil {
+		return nil, "", 0, err
+	}
 	all := sha256.New()
 	io.WriteString(all, "canvos tree 1\x00")
-	one := sha256.New()
-	buf := make([]byte, 64<<10)
 	line := make([]byte, 0, 512)
-	for i, e := range entries {
-		one.Reset()
-		size := e.Size
-		if e.Mode == "link" {
-			io.WriteString(one, e.Link)
-		} else if size, err = hashFile(one, fsys, path.Join(name, e.Path), buf); err != nil {
-			return nil, "", 0, err
-		}
-		sum := hex.EncodeToString(one.Sum(nil))
-		entries[i].Size, entries[i].Sum = size, Digest("sha256:"+sum)
-		total += size
+	for _, e := range entries {
+		total += e.Size
 		line = append(line[:0], e.Path...)
 		line = append(line, 0)
 		line = append(line, e.Mode...)
 		line = append(line, 0)
-		line = strconv.AppendInt(line, size, 10)
+		line = strconv.AppendInt(line, e.Size, 10)
 		line = append(line, 0)
-		line = append(line, sum...)
+		line = append(line, strings.TrimPrefix(string(e.Sum), "sha256:")...)
 		line = append(line, 0)
 		all.Write(line)
 	}
 	return entries, Digest("sha256:" + hex.EncodeToString(all.Sum(nil))), total, nil
 }
+
+// sumEntries sets size and digest of each entry, several files at a time. The
+// error is that of the first entry that has one.
+func sumEntries(fsys fs.FS, name string, entries []TreeEntry) error {
+	errs := make([]error, len(entries))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), 4, len(entries)) {
+		wg.Go(func() {
+			one := sha256.New()
+			buf := make([]byte, 256<<10)
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(entries) {
+					return
+				}
+				e := &entries[i]
+				one.Reset()
+				if e.Mode == "link" {
+					io.WriteString(one, e.Link)
+				} else if e.Size, errs[i] = hashFile(one, fsys, path.Join(name, e.Path), buf); errs[i] != nil {
+					return
+				}
+				e.Sum = Digest("sha256:" + hex.EncodeToString(one.Sum(nil)))
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Remembered is a file system whose trees are hashed once: what SumTree found
+// stays, whatever happens to the files later. It is for one run, which hashes the
+// same trees when it locks, when it plans and when it builds; what is read into an
+// image is compared with the sums once more.
+func Remembered(fsys fs.FS) fs.FS {
+	return &remembered{FS: fsys, sums: map[string]func() summed{}}
+}
+
+type remembered struct {
+	fs.FS
+	mu   sync.Mutex
+	sums map[string]func() summed
+}
+
+type summed struct {
+	entries []TreeEntry
+	digest  Digest
+	total   int64
+	err     error
+}
+
+func (r *remembered) sum(name string) ([]TreeEntry, Digest, int64, error) {
+	r.mu.Lock()
+	once, ok := r.sums[name]
+	if !ok {
+		once = sync.OnceValue(func() (s summed) {
+			s.entries, s.digest, s.total, s.err = SumTree(r.FS, name)
+			return s
+		})
+		r.sums[name] = once
+	}
+	r.mu.Unlock()
+	s := once()
+	return slices.Clone(s.entries), s.digest, s.total, s.err
+}
+
+// What the file system inside can do by itself, it does.
+func (r *remembered) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(r.FS, name) }
+func (r *remembered) ReadFile(name string) ([]byte, error)       { return fs.ReadFile(r.FS, name) }
+func (r *remembered) Stat(name string) (fs.FileInfo, error)      { return fs.Stat(r.FS, name) }
+func (r *remembered) Lstat(name string) (fs.FileInfo, error)     { return fs.Lstat(r.FS, name) }
+func (r *remembered) ReadLink(name string) (string, error)       { return fs.ReadLink(r.FS, name) }
 
 func hashFile(w io.Writer, fsys fs.FS, name string, buf []byte) (int64, error) {
 	f, err := fsys.Open(name)

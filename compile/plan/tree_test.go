@@ -135,3 +135,30 @@ func BenchmarkHashTree(b *testing.B) {
 		}
 	}
 }
+
+// A remembered tree is hashed once, and looks as it does from outside.
+func TestRemembered(t *testing.T) {
+	tree := fstest.MapFS{"d/a": {Data: []byte("one")}, "d/b": {Data: []byte("two"), Mode: 0o755}, "d/l": {Data: []byte("a"), Mode: fs.ModeSymlink}}
+	want, _, err := HashTree(tree, "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Remembered(tree)
+	got, size, err := HashTree(r, "d")
+	if err != nil || got != want || size != 7 {
+		t.Fatalf("%s, %d, %v; want %s", got, size, err, want)
+	}
+	tree["d/a"] = &fstest.MapFile{Data: []byte("changed")}
+	if got, _, _ := HashTree(r, "d"); got != want {
+		t.Error("hashed again")
+	}
+	if got, _, _ := HashTree(Remembered(tree), "d"); got == want {
+		t.Error("a new run does not see the change")
+	}
+	if _, _, err := HashTree(r, "nosuch"); err == nil {
+		t.Error("what is not there has a digest")
+	}
+	if err := fstest.TestFS(r, "d/a", "d/b"); err != nil {
+		t.Error(err)
+	}
+}
