@@ -123,8 +123,9 @@ type origin struct {
 
 const mostOrigins = 3 // more refusals than that mean that mounting does not work
 
-// origins of a blob, the surest first.
-func (k *blobs) origins(c *Client, r repository, b image.Blob) []origin {
+// origins of a blob, the surest first. maybe are repositories that may have it,
+// besides the blob's own.
+func (k *blobs) origins(c *Client, r repository, b image.Blob, maybe []string) []origin {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.refused[r.name] >= mostOrigins && !k.mounted[r.name] {
@@ -139,7 +140,7 @@ func (k *blobs) origins(c *Client, r repository, b image.Blob) []origin {
 	for _, path := range k.known[blobKey{r.name, b.Digest}] {
 		add(path, true)
 	}
-	for _, from := range b.From {
+	for _, from := range slices.Concat(maybe, b.From) {
 		if o, err := c.repository(strings.TrimSuffix(from, "/")); err == nil && o.name == r.name {
 			add(o.path, false)
 		}
@@ -191,13 +192,14 @@ func (p *Publisher) bring(ctx context.Context, r repository, b image.Blob, m *me
 	doubted := p.blobs.doubted[r.String()]
 	p.blobs.mu.Unlock()
 	u := &upload{r: r, b: b, meter: m, ask: b.Size >= small || doubted || p.Journal.resumed()}
-	if doubted || p.Journal.has(r, b.Digest) {
+	earlier := p.Journal.where(b.Digest)
+	if doubted || slices.Contains(earlier, r.String()) {
 		// Most likely it is here, so that mounting would be the second question.
 		if found, err := p.ask(ctx, r, b, what); found || err != nil {
 			return found, err
 		}
 	}
-	for _, o := range p.blobs.origins(p.Client, r, b) {
+	for _, o := range p.blobs.origins(p.Client, r, b, earlier) {
 		var mounted bool
 		err := p.Client.retry(ctx, r.host, "mount "+what.String(), func() (bool, error) {
 			var err error

@@ -70,11 +70,13 @@ type proxy struct {
 	*httptest.Server
 	host    string
 	forward http.Handler
+	guard   func(http.ResponseWriter, *http.Request) bool // false: it has answered
 
 	mu     sync.Mutex
 	counts map[string]int // by "METHOD kind"
 	total  int
-	up     int64 // bytes of request bodies
+	up     int64          // bytes of request bodies
+	sent   map[string]int // PUTs that ended an upload, by digest
 	harm   []*harm
 	done   int // harm
 }
@@ -109,7 +111,7 @@ func kind(r *http.Request) string {
 
 func startProxy(t testing.TB, target string) *proxy {
 	t.Helper()
-	p := &proxy{counts: map[string]int{}}
+	p := &proxy{counts: map[string]int{}, sent: map[string]int{}}
 	to := &url.URL{Scheme: "http", Host: target}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -126,6 +128,9 @@ func startProxy(t testing.TB, target string) *proxy {
 		p.mu.Lock()
 		p.counts[on]++
 		p.total++
+		if on == "PUT upload" {
+			p.sent[r.URL.Query().Get("digest")]++
+		}
 		var h *harm
 		for _, x := range p.harm {
 			if x.on == on && x.times > 0 {
@@ -137,6 +142,9 @@ func startProxy(t testing.TB, target string) *proxy {
 		}
 		p.mu.Unlock()
 		r.Body = &countingBody{r.Body, p}
+		if p.guard != nil && !p.guard(w, r) {
+			return
+		}
 		if h != nil {
 			h.do(p, w, r)
 			return
@@ -174,6 +182,7 @@ func (p *proxy) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.counts, p.total, p.up, p.harm, p.done = map[string]int{}, 0, 0, nil, 0
+	p.sent = map[string]int{}
 }
 
 func (p *proxy) count(on string) int {

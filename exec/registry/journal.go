@@ -23,9 +23,9 @@ type Journal struct {
 
 	mu    sync.Mutex
 	f     *os.File
-	old   bool               // there was something in it when it was opened
-	blobs map[[2]string]bool // repository and digest, of earlier runs
-	tell  func(entry)        // of each line, once it is written; for tests
+	old   bool                     // there was something in it when it was opened
+	blobs map[plan.Digest][]string // repositories where they are, by earlier runs
+	tell  func(entry)              // of each line, once it is written; for tests
 }
 
 // entry is a line of the journal.
@@ -48,7 +48,7 @@ func OpenJournal(file string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	j := &Journal{file: file, f: f, blobs: map[[2]string]bool{}}
+	j := &Journal{file: file, f: f, blobs: map[plan.Digest][]string{}}
 	if err := j.read(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open journal %s: %w", file, err)
@@ -74,7 +74,7 @@ func (j *Journal) read() error {
 		}
 		j.old = true
 		if e.Did == "blob" {
-			j.blobs[[2]string{e.Repository, string(e.Digest)}] = true
+			j.blobs[e.Digest] = append(j.blobs[e.Digest], e.Repository)
 		}
 	}
 	if err := j.f.Truncate(int64(whole)); err != nil {
@@ -104,9 +104,12 @@ func (j *Journal) Close() error {
 // resumed says that an earlier run was interrupted.
 func (j *Journal) resumed() bool { return j != nil && j.old }
 
-// has says that an earlier run has sent a blob to a repository.
-func (j *Journal) has(r repository, d plan.Digest) bool {
-	return j != nil && j.blobs[[2]string{r.String(), string(d)}]
+// where says to which repositories an earlier run has sent a blob.
+func (j *Journal) where(d plan.Digest) []string {
+	if j == nil {
+		return nil
+	}
+	return j.blobs[d]
 }
 
 func (j *Journal) blob(r repository, d plan.Digest) error {
