@@ -1,9 +1,13 @@
 package oci
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"canvos.dev/compile/plan"
 	"canvos.dev/exec"
@@ -39,7 +43,13 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (e
 		r.images[i.Step] = append(r.images[i.Step], i)
 	}
 	outcomes, err := exec.Walk(ctx, p, exec.WalkOptions{Jobs: e.Jobs, KeepGoing: e.KeepGoing}, emit, r.step)
-	return r.result(outcomes), err
+	res := r.result(outcomes)
+	for _, i := range res.Images {
+		if i.State == exec.Failed {
+			emit(exec.Event{Time: time.Now(), Kind: exec.ImageFailed, Name: i.Reference, Text: i.Error})
+		}
+	}
+	return res, err
 }
 
 // run is one Run.
@@ -62,17 +72,16 @@ func (r *run) store() *store.Store { return r.Sources.Store }
 // step carries out one step.
 func (r *run) step(ctx context.Context, s plan.Step, emit func(exec.Event)) error {
 	var m *made
-	var err error
+	do := r.base
 	switch {
-	case s.Op.Base != nil:
-		m, err = r.base(ctx, s, emit)
-	case s.Op.Files != nil:
-		m, err = r.files(ctx, s, emit)
 	case s.Op.Image != nil:
 		return r.image(ctx, s, emit)
-	default:
+	case s.Op.Files != nil:
+		do = r.files
+	case s.Op.Base == nil:
 		return fmt.Errorf("the embedded engine cannot run commands")
 	}
+	err := mending(emit, func() (err error) { m, err = do(ctx, s, emit); return err })
 	if err != nil {
 		return err
 	}
@@ -80,6 +89,21 @@ func (r *run) step(ctx context.Context, s plan.Step, emit func(exec.Event)) erro
 	defer r.mu.Unlock()
 	r.made[s.ID] = m
 	return nil
+}
+
+// mending does something again as long as it meets another corrupt blob in the
+// store. The store has put that aside, so it is fetched or made anew; one that is
+// corrupt again is an error.
+func mending(emit func(exec.Event), do func() error) error {
+	met := map[string]bool{}
+	for {
+		err := do()
+		if !errors.Is(err, store.ErrCorrupt) || met[err.Error()] {
+			return err
+		}
+		met[err.Error()] = true
+		emit(exec.Event{Kind: exec.Retry, Text: err.Error()})
+	}
 }
 
 // need is what a step made.
@@ -106,14 +130,18 @@ func (r *run) image(ctx context.Context, s plan.Step, emit func(exec.Event)) err
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, i := range r.images[s.ID] {
 		img := composed
 		img.Reference, img.Family = i.Reference, i.Family
 		if err := r.publish(ctx, img, emit); err != nil {
-			return err
+			errs = append(errs, err)
+			if !r.KeepGoing {
+				break
+			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // publish puts one image into the target and, if it is the last of its family,
@@ -123,14 +151,16 @@ func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event
 	for _, b := range blobsOf(img) {
 		total += b.Size
 	}
-	err := r.Target.Put(ctx, img, func(p image.Progress) {
-		r.mu.Lock()
-		r.bytes.Uploaded += p.Uploaded
-		r.bytes.Mounted += p.Mounted
-		done += p.Uploaded + p.Mounted
-		now := done
-		r.mu.Unlock()
-		emit(exec.Event{Kind: exec.StepProgress, Unit: "bytes", Done: now, Total: total})
+	err := mending(emit, func() error {
+		return r.Target.Put(ctx, img, func(p image.Progress) {
+			r.mu.Lock()
+			r.bytes.Uploaded += p.Uploaded
+			r.bytes.Mounted += p.Mounted
+			done += p.Uploaded + p.Mounted
+			now := min(done, total) // what was sent twice counts once
+			r.mu.Unlock()
+			emit(exec.Event{Kind: exec.StepProgress, Unit: "bytes", Done: now, Total: total})
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", img.Reference, err)
@@ -142,16 +172,18 @@ func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event
 		return nil
 	}
 	if err := r.Target.Tag(ctx, family); err != nil {
-		return fmt.Errorf("publish family %s: %w", img.Family, err)
+		err = fmt.Errorf("publish family %s: %w", img.Family, err)
+		for _, f := range family {
+			r.record(exec.ImageResult{Reference: f.Reference, State: exec.Failed, Err: err, Error: err.Error()})
+		}
+		return err
 	}
 	for _, f := range family {
 		// So that the next plan needs to ask for no more than the digest.
 		if err := r.store().PutRecord(rememberKey(f.Reference), remembered{r.stepOf(f.Reference), f.Digest}); err != nil {
 			return err
 		}
-		r.mu.Lock()
-		r.results[f.Reference] = exec.ImageResult{Reference: f.Reference, Digest: f.Digest, State: exec.Built}
-		r.mu.Unlock()
+		r.record(exec.ImageResult{Reference: f.Reference, Digest: f.Digest, State: exec.Built})
 		emit(exec.Event{Kind: exec.ImageDone, Name: f.Reference, Text: string(f.Digest)})
 	}
 	return nil
@@ -164,6 +196,12 @@ func (r *run) stepOf(reference string) plan.Digest {
 		}
 	}
 	return ""
+}
+
+func (r *run) record(i exec.ImageResult) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results[i.Reference] = i
 }
 
 // blobsOf are all blobs of an image, also of its children.
@@ -195,6 +233,7 @@ func (f *families) complete(img image.Image) []image.Image {
 	if f.missing[img.Family]--; f.missing[img.Family] > 0 {
 		return nil
 	}
+	slices.SortFunc(f.ready[img.Family], func(a, b image.Image) int { return cmp.Compare(a.Reference, b.Reference) })
 	return f.ready[img.Family]
 }
 

@@ -2,9 +2,12 @@ package oci
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -171,21 +174,30 @@ func (l *Layout) blob(ctx context.Context, b image.Blob, progress func(image.Pro
 		return err
 	}
 	defer r.Close()
-	if err := writeFrom(l.file(b.Digest), &telling{r, progress}); err != nil {
+	in := &telling{r, sha256.New(), progress}
+	err = writeFrom(l.file(b.Digest), in, func() error {
+		if got := plan.Digest("sha256:" + hex.EncodeToString(in.hash.Sum(nil))); got != b.Digest {
+			return fmt.Errorf("what arrived has the digest %s", got)
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	l.believe(b.Digest)
 	return nil
 }
 
-// telling says how much was read.
+// telling says how much was read, and hashes it.
 type telling struct {
 	io.Reader
+	hash     hash.Hash
 	progress func(image.Progress)
 }
 
 func (t *telling) Read(p []byte) (int, error) {
 	n, err := t.Reader.Read(p)
+	t.hash.Write(p[:n])
 	if n > 0 {
 		t.progress(image.Progress{Uploaded: int64(n)})
 	}
@@ -329,17 +341,22 @@ func lockDir(dir string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-func replaceFile(name string, b []byte) error { return writeFrom(name, strings.NewReader(string(b))) }
+func replaceFile(name string, b []byte) error {
+	return writeFrom(name, strings.NewReader(string(b)), func() error { return nil })
+}
 
 // writeFrom gives a file the content of r in one step, for good: whoever reads it
-// sees nothing, the old content, or all of the new one.
-func writeFrom(name string, r io.Reader) error {
+// sees nothing, the old content, or all of the new one. good has the last word.
+func writeFrom(name string, r io.Reader, good func() error) error {
 	f, err := temporary(filepath.Dir(name))
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	_, err = io.CopyBuffer(onlyWriter{f}, r, make([]byte, 256<<10))
+	if err == nil {
+		err = good()
+	}
 	if err == nil {
 		err = f.Chmod(0o644)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 
 	"canvos.dev/compile/plan"
@@ -151,13 +152,24 @@ func (r *run) layer(ctx context.Context, step plan.Digest, c *rootfs.Change, emi
 	if rec.Digest == "" {
 		return nil, nil
 	}
-	return []made1{{layerBlob(r.store(), rec), rec.DiffID}}, nil
+	return []made1{{layerBlob(r.store(), c, rec), rec.DiffID}}, nil
 }
 
-func layerBlob(st *store.Store, rec store.LayerRecord) image.Blob {
+// layerBlob reads a layer that was made; one that was found to be corrupt
+// meanwhile is made again.
+func layerBlob(st *store.Store, c *rootfs.Change, rec store.LayerRecord) image.Blob {
 	return image.Blob{
 		Descriptor: image.Descriptor{MediaType: rec.MediaType, Digest: rec.Digest, Size: rec.Size},
-		Open:       func(context.Context) (io.ReadCloser, error) { return st.Open(rec.Digest, rec.Size) },
+		Open: func(ctx context.Context) (io.ReadCloser, error) {
+			f, err := st.Open(rec.Digest, rec.Size)
+			if !errors.Is(err, fs.ErrNotExist) {
+				return f, err
+			}
+			if _, _, err := rootfs.Write(ctx, st, c, rootfs.Options{}); err != nil {
+				return nil, err
+			}
+			return st.Open(rec.Digest, rec.Size)
+		},
 	}
 }
 
@@ -184,6 +196,13 @@ func (r *run) tree(ctx context.Context, k treeKey) (rootfs.Source, error) {
 	}
 	r.mu.Unlock()
 	t.once.Do(func() { t.src, t.err = r.read(ctx, k) })
+	if t.err != nil {
+		r.mu.Lock()
+		if r.trees[k] == t {
+			delete(r.trees, k) // who asks again tries again
+		}
+		r.mu.Unlock()
+	}
 	return t.src, t.err
 }
 
