@@ -46,7 +46,7 @@ stays in the store and is not made again.`,
 	a.tags = tagFlag(cmd)
 	formats(d, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a.args = args
+		a.args, a.begin = args, time.Now()
 		return a.run(cmd.Context())
 	}
 	return cmd
@@ -55,6 +55,7 @@ stays in the store and is not made again.`,
 // applying is one run of apply.
 type applying struct {
 	*door
+	begin          time.Time
 	args, targets  []string
 	to, progress   string
 	yes, keepGoing bool
@@ -87,7 +88,7 @@ func (a *applying) run(ctx context.Context) error {
 		_ = a.invalid(ps, m) // shows them; the code is another
 		return told(exitRefused)
 	}
-	t, _, err := a.target(a.to, false, st)
+	t, _, err := a.target(a.to, false, st, a.access)
 	if err != nil {
 		return err
 	}
@@ -140,10 +141,19 @@ func (a *applying) carryOut(ctx context.Context, m *manifest, c *compiled, v vie
 		act := actions[i.Reference].Action
 		return act == view.Build || act == view.Replace
 	})
-	begin := time.Now()
+	journal, err := journal(st, t, todo)
+	if err != nil {
+		return err
+	}
+	defer journal.Close()
 	eng := &oci.Engine{Sources: c.sources, Target: t, Jobs: a.access.jobs, KeepGoing: a.keepGoing}
 	res, err := a.watched(ctx, eng, todo)
-	sum := view.Summary{Local: a.to != "", Took: time.Since(begin), Places: map[string]string{}}
+	if err == nil {
+		if err := journal.Done(); err != nil {
+			return err
+		}
+	}
+	sum := view.Summary{Local: a.to != "", Took: time.Since(a.begin), Places: map[string]string{}}
 	sum.Result = merged(v.Plan, res, actions)
 	for _, i := range v.Plan.Images {
 		sum.Places[i.Reference] = view.Place(i.At)

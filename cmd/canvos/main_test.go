@@ -3,10 +3,14 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
+	"net"
+	"os"
 	osexec "os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -25,6 +29,7 @@ func TestStories(t *testing.T) {
 		t.Fatal(err)
 	}
 	cue := tool(t, "cuelang.org/go/cmd/cue")
+	crane := tool(t, "github.com/google/go-containerregistry/cmd/crane")
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/script",
 		UpdateScripts:       *update,
@@ -33,14 +38,16 @@ func TestStories(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ROOT", root)
 			env.Setenv("CUE", cue)
+			env.Setenv("CRANE", crane)
 			env.Setenv("CUE_REGISTRY", "none") // plain cue vet needs no network either
 			env.Setenv("HOME", filepath.Join(env.WorkDir, ".home"))
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"cp-r":  copyTree,
+			"exits":    exits,
+			"cp-r":     copyTree,
+			"registry": startRegistry,
 		},
 	})
 }
@@ -63,6 +70,40 @@ func copyTree(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: cp-r FROM TO")
 	}
 	ts.Check(ts.Exec("cp", "-a", ts.MkAbs(args[0]), ts.MkAbs(args[1])))
+}
+
+// startRegistry starts Debian's docker-registry on a free port of the loopback
+// until the story ends, and names it in a variable:
+//
+//	registry REG
+//	exec skopeo inspect --tls-verify=false docker://$REG/acme/ubuntu:tag
+func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: registry VARIABLE")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	addr := l.Addr().String()
+	ts.Check(l.Close())
+	dir := ts.MkAbs(".registry-" + args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	config := filepath.Join(dir, "config.yml")
+	ts.Check(os.WriteFile(config, []byte(fmt.Sprintf("version: 0.1\nstorage: {filesystem: {rootdirectory: %s/data}, delete: {enabled: true}}\nhttp: {addr: %q}\nlog: {level: error, accesslog: {disabled: true}}\n", dir, addr)), 0o644))
+	cmd := osexec.Command("docker-registry", "serve", config)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	for range 100 {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			c.Close()
+			ts.Setenv(args[0], addr)
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("docker-registry does not answer at %s", addr)
 }
 
 // exits runs a command that must end with one exit code:

@@ -126,7 +126,7 @@ func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
 func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, to string, offline bool, consent oci.Consent, withKept bool, st *store.Store, r *access) (view.Plan, error) {
 	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free()}
 	var ds []oci.Decision
-	t, shown, err := d.target(to, offline, st)
+	t, shown, err := d.target(to, offline, st, r)
 	if err != nil {
 		return v, err
 	}
@@ -135,7 +135,7 @@ func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, to string,
 			ds = append(ds, oci.Decision{Image: i, Action: oci.Build, Reason: "not compared (--offline)"})
 		}
 	} else if ds, err = oci.Decide(ctx, t, st, p, consent, max(r.jobs, 8)); err != nil {
-		return v, err
+		return v, advised(err)
 	}
 	if withKept && t != nil {
 		declared := func(ref string) bool {
@@ -143,7 +143,9 @@ func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, to string,
 		}
 		kept, err := oci.KeptOf(ctx, t, c.lines, declared)
 		if err != nil {
-			return v, err
+			for _, e := range flat(err) { // lines of the lock may lie in registries of old
+				view.Note(d.err, d.errStyle(), e.Error())
+			}
 		}
 		ds = append(ds, kept...)
 	}

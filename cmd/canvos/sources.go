@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +18,7 @@ import (
 	"canvos.dev/compile/plan"
 	"canvos.dev/compile/problem"
 	"canvos.dev/exec/oci"
+	"canvos.dev/exec/registry"
 	"canvos.dev/exec/store"
 )
 
@@ -24,6 +27,9 @@ type access struct {
 	cache     string
 	plainHTTP []string
 	jobs      int
+
+	once   sync.Once
+	client *registry.Client
 }
 
 func accessFlags(d *door, cmd *cobra.Command) *access {
@@ -62,11 +68,21 @@ func (d *door) sources(m *manifest, man *compile.Manifest, st *store.Store, r *a
 	if err != nil {
 		return nil, err // Check has looked at them: not reached
 	}
-	return &oci.Sources{Store: st, Root: m.src.FS, Places: places, Remotes: d.remotes(r)}, nil
+	return &oci.Sources{Store: st, Root: m.src.FS, Places: places, Registries: d.registries(r)}, nil
 }
 
-func (d *door) remotes(r *access) oci.Remotes {
-	return oci.Remotes{PlainHTTP: func(host string) bool { return slices.Contains(r.plainHTTP, host) }}
+// registries is who speaks to them in this run: with Docker's credentials, the
+// proxies of the environment, and without TLS only where that was allowed.
+func (d *door) registries(r *access) *registry.Client {
+	r.once.Do(func() {
+		r.client = &registry.Client{
+			Keychain:  registry.DockerKeychain(),
+			Transport: registry.NewTransport(http.ProxyFromEnvironment),
+			PlainHTTP: func(host string) bool { return slices.Contains(r.plainHTTP, host) },
+			UserAgent: "canvos",
+		}
+	})
+	return r.client
 }
 
 // normalPrefix is a reference, or the beginning of one, as plans spell it.
@@ -119,3 +135,12 @@ func unresolved(f found) *problem.Problem {
 
 // defaultJobs is one for each processor: a step keeps one busy.
 func defaultJobs() int { return runtime.GOMAXPROCS(0) }
+
+// advised is an error with what a person can do about it, where a registry's
+// answer says so.
+func advised(err error) error {
+	if e, ok := errors.AsType[*registry.Error](err); ok {
+		return &failure{code: exitError, err: err, help: e.Help()}
+	}
+	return err
+}

@@ -1,16 +1,23 @@
 package main
 
 import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"canvos.dev/compile/plan"
 	"canvos.dev/exec/image"
 	"canvos.dev/exec/oci"
+	"canvos.dev/exec/registry"
 	"canvos.dev/exec/store"
 )
 
-// target is where images are published: "oci:DIR" is a layout. It is nil if
-// nothing shall be asked.
-func (d *door) target(to string, offline bool, st *store.Store) (t image.Target, shown string, err error) {
+// target is where images are published: "oci:DIR" is a layout, "" are the
+// registries that the references name. It is nil if nothing shall be asked.
+func (d *door) target(to string, offline bool, st *store.Store, r *access) (t image.Target, shown string, err error) {
 	dir, ok := strings.CutPrefix(to, "oci:")
 	switch {
 	case ok && dir != "":
@@ -20,5 +27,34 @@ func (d *door) target(to string, offline bool, st *store.Store) (t image.Target,
 	case offline:
 		return nil, "", nil
 	}
-	return nil, "", fail(exitUsage, "--to oci:DIR names a layout; plan --offline compares with nothing", "this canvos does not publish to registries")
+	return registry.NewPublisher(d.registries(r), nil, 0), "", nil
+}
+
+// journal remembers what a run has published, in the store's directory, one for
+// each set of repositories that are published to. It is nil for a layout.
+func journal(st *store.Store, t image.Target, p plan.Plan) (*registry.Journal, error) {
+	publisher, ok := t.(*registry.Publisher)
+	if !ok {
+		return nil, nil
+	}
+	lines := map[string]bool{}
+	for _, i := range p.Images {
+		lines[i.Line] = true
+	}
+	key, err := plan.Canonical(slices.Sorted(maps.Keys(lines)))
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(st.Dir(), "journals")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fail(exitError, "", "make %s: %v", dir, unpathed(err))
+	}
+	j, err := registry.OpenJournal(filepath.Join(dir, strings.TrimPrefix(string(plan.DigestOf(key)), "sha256:")[:32]))
+	if errors.Is(err, registry.ErrJournalHeld) {
+		return nil, fail(exitError, "wait until it is done", "another run publishes the same image lines")
+	} else if err != nil {
+		return nil, fail(exitError, "", "%v", err)
+	}
+	publisher.Journal = j
+	return j, nil
 }

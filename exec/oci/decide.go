@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hashicorp/go-multierror"
+
 	"canvos.dev/compile/plan"
 	"canvos.dev/exec/image"
 	"canvos.dev/exec/store"
@@ -64,8 +66,11 @@ func Decide(ctx context.Context, t image.Target, st *store.Store, p plan.Plan, c
 	}
 	wg.Wait()
 	for i, err := range errs {
+		if err != nil && !strings.Contains(err.Error(), p.Images[i].Reference) {
+			err = fmt.Errorf("ask for %s: %w", p.Images[i].Reference, err)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("ask for %s: %w", p.Images[i].Reference, err)
+			return nil, err
 		}
 	}
 	return ds, nil
@@ -257,20 +262,22 @@ func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Fact
 }
 
 // KeptOf are images of lines that a target has and nobody declares any more, in
-// order. A target that cannot list what it holds has none.
+// order. A target that cannot list what it holds has none. The error joins what
+// could not be asked; the others' images are there all the same.
 func KeptOf(ctx context.Context, t image.Target, lines []string, declared func(reference string) bool) ([]Decision, error) {
 	target, ok := t.(lister)
 	if !ok {
 		return nil, nil
 	}
 	var kept []Decision
+	var errs *multierror.Error
 	tags := map[string][]string{}
 	for _, line := range lines {
 		repo := repository(line)
 		if _, asked := tags[repo]; !asked {
 			var err error
 			if tags[repo], err = target.Tags(ctx, repo); err != nil {
-				return nil, fmt.Errorf("list %s: %w", repo, err)
+				errs = multierror.Append(errs, fmt.Errorf("look for images in %s: %w", repo, err))
 			}
 		}
 		for _, ref := range tags[repo] {
@@ -280,7 +287,7 @@ func KeptOf(ctx context.Context, t image.Target, lines []string, declared func(r
 		}
 	}
 	slices.SortFunc(kept, func(a, b Decision) int { return cmp.Compare(a.Image.Reference, b.Image.Reference) })
-	return kept, nil
+	return kept, errs.ErrorOrNil()
 }
 
 // InLine says whether a reference is of an image line. A line ends in the custom

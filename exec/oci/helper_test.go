@@ -315,8 +315,8 @@ func (l *lab) again() *lab {
 	return other
 }
 
-// registry serves images over HTTP, and counts what it is asked for.
-type registry struct {
+// fakeRegistry serves images over HTTP, and counts what it is asked for.
+type fakeRegistry struct {
 	mu     sync.Mutex
 	images map[string]built // by "repository:tag"
 	asked  map[string]int   // by method and path
@@ -324,16 +324,16 @@ type registry struct {
 	host   string
 }
 
-func newRegistry(t testing.TB, images map[string]built) *registry {
+func newRegistry(t testing.TB, images map[string]built) *fakeRegistry {
 	t.Helper()
-	r := &registry{images: images, asked: map[string]int{}}
+	r := &fakeRegistry{images: images, asked: map[string]int{}}
 	s := httptest.NewServer(r)
 	t.Cleanup(s.Close)
 	r.host = strings.TrimPrefix(s.URL, "http://")
 	return r
 }
 
-func (r *registry) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+func (r *fakeRegistry) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked[q.Method+" "+q.URL.Path]++

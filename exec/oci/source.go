@@ -195,7 +195,7 @@ func (s *source) fetch(ctx context.Context, st *store.Store, d image.Descriptor)
 	}
 	defer r.Close()
 	if err := st.Import(ctx, r, d.Digest, d.Size); err != nil {
-		if errors.Is(err, store.ErrCorrupt) {
+		if errors.Is(err, store.ErrCorrupt) || cameDamaged(err) {
 			return s.corrupt(err.Error())
 		}
 		return fmt.Errorf("fetch %s of %s: %w", d.Digest, s.reference, err)
@@ -237,7 +237,10 @@ func (s *source) wrap(err error, want plan.Digest) error {
 	case errors.Is(err, store.ErrCorrupt):
 		return s.corrupt(err.Error())
 	}
-	e := &SourceError{Code: "CV0610", Reference: s.reference, Place: s.place.String(), Reason: err.Error(), Err: err}
+	if cameDamaged(err) {
+		return s.corrupt(err.Error())
+	}
+	e := &SourceError{Code: "CV0610", Reference: s.reference, Place: s.place.String(), Reason: err.Error(), Help: advice(err), Err: err}
 	if errors.Is(err, fs.ErrNotExist) {
 		e.Reason = "it is not there"
 		if want != "" {

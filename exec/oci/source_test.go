@@ -16,6 +16,7 @@ import (
 
 	"canvos.dev/compile/plan"
 	"canvos.dev/exec/image"
+	"canvos.dev/exec/registry"
 	"canvos.dev/exec/rootfs"
 )
 
@@ -245,7 +246,7 @@ func TestRegistriesThatAreWrong(t *testing.T) {
 	}
 	reg := newRegistry(t, nil)
 	l := newLab(t)
-	l.sources.Remotes.Transport = refusing{}
+	l.sources.Registries = &registry.Client{Transport: refusing{}}
 	if _, _, err := l.read(reg.host+"/acme/tool:1", amd64, ""); !strings.HasPrefix(code(err), "CV0610") || !strings.Contains(code(err), "no route") {
 		t.Errorf("no network: %v", err)
 	}

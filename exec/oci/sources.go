@@ -10,16 +10,18 @@ import (
 
 	"canvos.dev/compile/plan"
 	"canvos.dev/exec/image"
+	"canvos.dev/exec/registry"
 	"canvos.dev/exec/rootfs"
 	"canvos.dev/exec/store"
 )
 
 // Sources is where the external inputs of a plan come from.
 type Sources struct {
-	Store   *store.Store
-	Root    fs.FS // the tree of the module: local files, layouts, archives
-	Places  Places
-	Remotes Remotes
+	Store  *store.Store
+	Root   fs.FS // the tree of the module: local files, layouts, archives
+	Places Places
+	// Registries is who asks them; the zero Client if nil.
+	Registries *registry.Client
 
 	mu      sync.Mutex
 	holders map[string]*asked
@@ -159,7 +161,11 @@ func (s *Sources) holder(p place) (holder, error) {
 	a.once.Do(func() {
 		switch p.kind {
 		case registryPlace:
-			a.inner = &remoteHolder{key, &s.Remotes}
+			client := s.Registries
+			if client == nil {
+				client = &registry.Client{}
+			}
+			a.inner = &remoteHolder{key, client}
 		case layoutPlace:
 			a.inner, a.err = openLayout(s.Root, p.path)
 		case layoutArchivePlace:

@@ -226,3 +226,16 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 		return false, nil
 	})
 }
+
+// Tags are the references of a repository.
+func (p *Publisher) Tags(ctx context.Context, repo string) ([]string, error) {
+	tags, err := p.Client.Tags(ctx, repo)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // it will be made by the first push
+	}
+	references := make([]string, len(tags))
+	for i, t := range tags {
+		references[i] = repo + ":" + t
+	}
+	return references, err
+}

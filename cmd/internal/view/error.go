@@ -50,3 +50,8 @@ func flatten(err error) []error {
 func indentRest(text string) string {
 	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
 }
+
+// Note writes what a person should know, and need do nothing about.
+func Note(w io.Writer, s Style, text string) {
+	fmt.Fprintf(w, "%s %s\n", s.paint("note:", cyan), indentRest(text))
+}
