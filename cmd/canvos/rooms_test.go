@@ -53,6 +53,8 @@ var law = []struct {
 		because: "the voice is given writers, and data"},
 	{room: "cmd/internal/view", forbids: []string{"canvos.dev/compile", "canvos.dev/exec/oci/...", "canvos.dev/exec/registry/..."},
 		because: "the voice knows results, not how they came about"},
+	{room: "cmd/internal/sandbox", only: []string{"std"},
+		because: "it confines work and knows nothing of it"},
 	{room: "cmd/canvos", forbids: []string{"cuelang.org/...", "github.com/google/go-containerregistry/..."},
 		because: "the door opens rooms and does none of their work"},
 }
