@@ -228,7 +228,7 @@ func (p *Publisher) bring(ctx context.Context, r repository, b image.Blob, m *me
 		return moved, r.explain(err, "push", what)
 	})
 	if err != nil {
-		u.lose()
+		u.settle(0)
 	}
 	return found, err
 }

@@ -258,6 +258,9 @@ func (e *Error) transient() bool {
 // uploadLost says that a session has ended, or that what it holds was damaged on
 // the way: the blob has to be sent anew.
 func (e *Error) uploadLost() bool {
+	if e.method != http.MethodPatch && e.method != http.MethodPut {
+		return false
+	}
 	return e.Status == 404 && e.Code != "NAME_UNKNOWN" || e.Status == 416 ||
 		e.Status == 400 && (slices.Contains([]string{"DIGEST_INVALID", "SIZE_INVALID"}, e.Code) || strings.HasPrefix(e.Code, "BLOB_UPLOAD"))
 }

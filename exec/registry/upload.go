@@ -72,25 +72,34 @@ type upload struct {
 	session *url.URL // nil: none begun
 	cut     bool     // the session has broken, so off has to be asked for
 	off     int64    // what the session holds
-	best    int64    // the most bytes that any attempt sent
-	pending int64    // bytes reported of the attempt that runs
+	// A transport may read a body for a moment after it has answered.
+	best atomic.Int64 // the most bytes that any attempt sent
+	told atomic.Int64 // bytes reported as sent
 }
 
 // attempt does all that is still to do. found says that it was there already.
 func (u *upload) attempt(ctx context.Context) (moved, found bool, err error) {
 	if u.ask {
-		if found, err = u.r.has(ctx, u.b.Digest); found || err != nil {
-			return false, found, err
+		if found, err = u.r.has(ctx, u.b.Digest); err != nil {
+			return false, false, err
+		}
+		if found && u.best.Load() == u.b.Size { // it was sent, and the answer lost
+			u.settle(u.b.Size)
+			return true, false, nil
+		}
+		if found {
+			u.settle(0)
+			return true, true, nil
 		}
 	}
-	best := u.best
+	best := u.best.Load()
 	off := u.off
 	err = u.send(ctx)
 	if err == nil {
 		return true, false, nil
 	}
 	u.ask = true // the answer, and not the blob, may have been lost
-	moved = u.best >= best+worthwhile || u.off >= off+worthwhile
+	moved = u.best.Load() >= best+worthwhile || u.off >= off+worthwhile
 	var e *Error
 	if errors.As(err, &e) {
 		switch {
@@ -142,7 +151,6 @@ func (u *upload) send(ctx context.Context) error {
 			return err
 		}
 		u.off += n
-		u.pending = 0 // the registry has it
 		if next, err := a.location(); err == nil {
 			u.session = next
 		}
@@ -163,12 +171,11 @@ func (u *upload) put(ctx context.Context, q request) error {
 
 // piece is a request with n bytes of the blob, from off on.
 func (u *upload) piece(ctx context.Context, off, n int64) request {
-	u.lose()
 	var sent atomic.Int64
 	q := request{size: n, scopes: u.r.push(), header: map[string]string{"Content-Type": "application/octet-stream"}}
 	q.body = func() (io.ReadCloser, error) {
 		sent.Store(0)
-		u.lose()
+		u.settle(off)
 		src, err := u.b.Open(ctx)
 		if err != nil {
 			return nil, &sourceError{err}
@@ -182,15 +189,17 @@ func (u *upload) piece(ctx context.Context, off, n int64) request {
 	}
 	q.sent = func(k int64) {
 		at := off + sent.Add(k)
-		atomic.StoreInt64(&u.best, max(atomic.LoadInt64(&u.best), at))
-		atomic.AddInt64(&u.pending, k)
+		u.best.Store(max(u.best.Load(), at))
+		u.told.Add(k)
 		u.meter.add(k, 0)
 	}
 	return q
 }
 
-// lose takes back what was reported as sent and did not arrive.
-func (u *upload) lose() { u.meter.add(-atomic.SwapInt64(&u.pending, 0), 0) }
+// settle reports what has arrived in place of what was sent: the rest is lost.
+func (u *upload) settle(arrived int64) {
+	u.meter.add(arrived-u.told.Swap(arrived), 0)
+}
 
 // resume asks how far a broken session came. Registries that dropped it answer
 // 404, and it begins anew.
