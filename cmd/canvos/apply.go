@@ -21,11 +21,14 @@ import (
 func newApply(d *door) *cobra.Command {
 	a := &applying{door: d}
 	cmd := &cobra.Command{
-		Use:   "apply [PATH]",
+		Use:   "apply [PATH or PLAN]",
 		Short: "Build what is missing, and publish it",
 		Long: `Carries out the plan of a manifest: builds the images that are not published
 yet, and publishes them. Anything refused stops it before any work is done. A
 family's tags move together, when all of its images are there.
+
+PLAN is a file of canvos plan --out. Exactly what it says is done: it is stale,
+exit 7, if what was published or a local file has changed since.
 
 Interrupted, it finishes what is in flight and says how to go on; what was made
 stays in the store and is not made again.`,
@@ -71,6 +74,9 @@ func (a *applying) run(ctx context.Context) error {
 		return err
 	}
 	defer st.Close()
+	if len(a.args) == 1 && strings.HasSuffix(a.args[0], ".json") {
+		return a.saved(ctx, a.args[0], st)
+	}
 	m, err := a.manifest(a.args, *a.tags)
 	if err != nil {
 		return err
@@ -110,7 +116,7 @@ func (a *applying) run(ctx context.Context) error {
 	if ok, err := a.agreed(v); !ok {
 		return err
 	}
-	return a.carryOut(ctx, m, c, v, t, st)
+	return a.carryOut(ctx, c.sources, standIns(c), v, t, st)
 }
 
 // agreed asks a person who is there. A layout is a directory of one's own: what
@@ -132,7 +138,7 @@ func (a *applying) agreed(v view.Plan) (bool, error) {
 }
 
 // carryOut runs what is to be built or replaced, and tells of all.
-func (a *applying) carryOut(ctx context.Context, m *manifest, c *compiled, v view.Plan, t image.Target, st *store.Store) error {
+func (a *applying) carryOut(ctx context.Context, src *oci.Sources, notes []string, v view.Plan, t image.Target, st *store.Store) error {
 	actions := map[string]view.Decision{}
 	for _, one := range v.Decisions {
 		actions[one.Image.Reference] = one
@@ -146,7 +152,7 @@ func (a *applying) carryOut(ctx context.Context, m *manifest, c *compiled, v vie
 		return err
 	}
 	defer journal.Close()
-	eng := &oci.Engine{Sources: c.sources, Target: t, Jobs: a.access.jobs, KeepGoing: a.keepGoing}
+	eng := &oci.Engine{Sources: src, Target: t, Jobs: a.access.jobs, KeepGoing: a.keepGoing}
 	res, err := a.watched(ctx, eng, todo)
 	if err == nil {
 		if err := journal.Done(); err != nil {
@@ -158,9 +164,9 @@ func (a *applying) carryOut(ctx context.Context, m *manifest, c *compiled, v vie
 	for _, i := range v.Plan.Images {
 		sum.Places[i.Reference] = view.Place(i.At)
 	}
-	sum.Notes = a.notes(c)
+	sum.Notes = notes
 	sum.Exit = a.exitOf(ctx, err)
-	sum.Next = a.next(sum, m)
+	sum.Next = a.next(sum)
 	if a.format == view.JSON {
 		if err := view.ResultJSON(a.out, sum.Result); err != nil {
 			return err
@@ -238,7 +244,7 @@ func (a *applying) exitOf(ctx context.Context, err error) int {
 }
 
 // next is the command that goes on: after success one that looks at the result.
-func (a *applying) next(sum view.Summary, m *manifest) string {
+func (a *applying) next(sum view.Summary) string {
 	if sum.Exit != exitDone {
 		return "canvos " + strings.Join(os.Args[1:], " ") + "  (what is finished is not made again)"
 	}
@@ -248,8 +254,9 @@ func (a *applying) next(sum view.Summary, m *manifest) string {
 	return ""
 }
 
-// notes are what a person should know of the images that were made.
-func (a *applying) notes(c *compiled) []string {
+// standIns is what a person should know of images whose components were made by
+// hand.
+func standIns(c *compiled) []string {
 	n := 0
 	for _, s := range c.judged.Manifest.Sources {
 		if strings.HasPrefix(s.Place.V, "dir:") {

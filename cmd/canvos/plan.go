@@ -89,6 +89,9 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 		}
 		v.Exit = planExit(v, detailed)
 		if out != "" {
+			if v.Saved, err = d.saved(c, out, to); err != nil {
+				return err
+			}
 			if err := d.savePlan(out, v); err != nil {
 				return err
 			}
@@ -119,7 +122,8 @@ func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
 			return p, fail(exitError, "canvos list shows all references", "no image matches %q", pattern)
 		}
 	}
-	return only(p, func(i plan.Image) bool { return matchesAny(patterns, i.Reference) }), nil
+	p = only(p, func(i plan.Image) bool { return matchesAny(patterns, i.Reference) })
+	return p, p.Seal()
 }
 
 // decided compares a plan with where its images are published.
@@ -153,11 +157,7 @@ func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, to string,
 	e := oci.EstimateOf(st, c.sources.Places, p, ds)
 	v.Costs = view.Costs{Download: e.Download, Upload: e.Upload, Store: e.Store, Exact: e.Exact}
 	v.There = e.There
-	for _, one := range ds {
-		v.Decisions = append(v.Decisions, view.Decision{
-			Image: one.Image, Action: view.Action(one.Action), Reason: one.Reason, Code: one.Code, Help: one.Help, Before: one.Before,
-		})
-	}
+	v.Decisions = decisionsOf(ds)
 	return v, nil
 }
 

@@ -51,6 +51,23 @@ type Plan struct {
 	// Free bytes where the store is; 0 is not known.
 	Free int64
 	Exit int
+	// Saved, of a plan that is saved, is what carrying it out needs besides.
+	Saved *Saved
+}
+
+// Saved is where the inputs of a saved plan lie, so that it can be carried out
+// without its manifest.
+type Saved struct {
+	Module    string       `json:"module"`    // root of local files, relative to the plan's file
+	Directory string       `json:"directory"` // of the manifest, in the module
+	Places    []SavedPlace `json:"places"`
+	To        string       `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
+}
+
+// SavedPlace says where a reference, or all that begin with it, is read from.
+type SavedPlace struct {
+	Reference string `json:"reference"`
+	Place     string `json:"place"`
 }
 
 // count is how many images have an action.
@@ -280,9 +297,10 @@ func PlanJSON(w io.Writer, p Plan) error {
 		Steps   []plan.Step   `json:"steps"`
 		Images  []decided     `json:"images"`
 		Bytes   Costs         `json:"bytes"`
+		Saved   *Saved        `json:"saved,omitempty"`
 	}{
 		header: head("Plan"), Version: p.Plan.Version, Digest: p.Plan.Digest, Recipe: p.Plan.Recipe, Format: p.Plan.Format,
-		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: append([]plan.Step{}, p.Plan.Steps...), Images: []decided{}, Bytes: p.Costs,
+		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: append([]plan.Step{}, p.Plan.Steps...), Images: []decided{}, Bytes: p.Costs, Saved: p.Saved,
 	}
 	for _, d := range p.Decisions {
 		i := d.Image
