@@ -92,8 +92,9 @@ func tarOf(t testing.TB, entries ...entry) []byte {
 func zip(t testing.TB, b []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
-	_, err := z.Write(b)
+	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	check(t, err)
+	_, err = z.Write(b)
 	check(t, err)
 	check(t, z.Close())
 	return out.Bytes()
