@@ -35,6 +35,8 @@ type Source struct {
 	Stdin io.Reader
 	// Tags are values for @tag attributes: "name=value" or "name".
 	Tags []string
+	// Bounds are the most that the CUE files may be.
+	Bounds Bounds
 	// Show is how a path in FS is written in messages; as it is if nil.
 	Show func(path string) string
 }
@@ -52,6 +54,9 @@ func Load(src Source) (*Manifest, []*problem.Problem) {
 	inst, ps := instance(src)
 	if len(ps) > 0 {
 		return nil, problem.Sort(ps)
+	}
+	if ps = outOfBounds(inst, src.Bounds); len(ps) > 0 {
+		return nil, ps
 	}
 	for _, f := range inst.Files {
 		ps = append(ps, refused(f)...)
@@ -97,6 +102,7 @@ func instance(src Source) (*build.Instance, []*problem.Problem) {
 	if err != nil {
 		return nil, []*problem.Problem{noManifest(err.Error(), src)}
 	}
+	m.intake = &intake{most: int64(src.Bounds.Bytes), counted: map[string]bool{}}
 	cfg := &load.Config{
 		FS:       m,
 		Dir:      "/" + strings.TrimPrefix(src.Dir, "."),
@@ -118,9 +124,16 @@ func instance(src Source) (*build.Instance, []*problem.Problem) {
 		if m.stdin, err = readAll(src.Stdin); err != nil {
 			return nil, []*problem.Problem{failed("CV0009", "standard input cannot be read: "+err.Error(), "-")}
 		}
+		if m.intake.most > 0 && int64(len(m.stdin)) > m.intake.most {
+			m.intake.refused = stdinFile
+			return nil, []*problem.Problem{m.intake.problem(cfg.FromFSPath)}
+		}
 		cfg.FS, arg = m, "./"+stdinFile
 	case src.File != "":
 		file := path.Join(src.Dir, src.File)
+		if info, err := fs.Stat(src.FS, file); err == nil && !m.intake.admit(file, info) {
+			return nil, []*problem.Problem{m.intake.problem(src.Show)}
+		}
 		b, err := fs.ReadFile(src.FS, file)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, []*problem.Problem{noManifest("there is no file "+quoted(src.Show(file)), src)}
@@ -139,6 +152,9 @@ func instance(src Source) (*build.Instance, []*problem.Problem) {
 		}
 	}
 	inst := load.Instances([]string{arg}, cfg)[0]
+	if m.intake.refused != "" {
+		return nil, []*problem.Problem{m.intake.problem(src.Show)}
+	}
 	if inst.Err != nil {
 		return nil, loading(inst.Err, src)
 	}

@@ -36,6 +36,7 @@ type mount struct {
 	own     bool   // the tree is the module that the schema lies in
 	modfile []byte // instead of the tree's; nil for the tree's own
 	stdin   []byte // what stdinFile holds
+	intake  *intake
 }
 
 // stdinFile is how a manifest from standard input is named in its directory.
@@ -96,7 +97,15 @@ func (m mount) Open(name string) (fs.File, error) {
 	case m.stdin != nil && path.Base(name) == stdinFile:
 		return openBytes(name, m.stdin)
 	}
-	return m.user.Open(name)
+	f, err := m.user.Open(name)
+	if err != nil || m.intake == nil {
+		return f, err
+	}
+	if info, err := f.Stat(); err == nil && !m.intake.admit(name, info) {
+		f.Close()
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errLarge}
+	}
+	return f, nil
 }
 
 // below is name as seen from dir, "." for dir itself.

@@ -78,7 +78,8 @@ var loading = []Entry{
 		Code: "CV0010", Severity: Error, Room: "load", Title: "the manifest uses what canvos does not evaluate",
 		Explanation: []string{
 			"Some of CUE reaches outside the manifest or has no bound: @extern and @embed, very deep or very large values. canvos refuses them, since manifests of pull requests are evaluated too.",
-			"Write the value out.",
+			"What a review evaluates is also limited in time, memory, length of its text and size of its expressions: a few lines of CUE can keep a machine busy for ever.",
+			"Write the value out. For a change whose author is trusted, canvos review --trusted sets no limits.",
 		},
 		Sources: []string{"canvos"},
 	},
