@@ -49,6 +49,8 @@ var law = []struct {
 		because: "it is what engines and targets hand each other, as plain data"},
 	{room: "exec/store/...", forbids: []string{"os/exec", "net", "net/http"},
 		because: "it keeps bytes on a disk"},
+	{room: "exec/registry", forbids: []string{"os/exec", "canvos.dev/exec/oci/...", "canvos.dev/exec/store/...", "canvos.dev/exec/rootfs/..."},
+		because: "it moves what it is handed, wherever that comes from"},
 	{room: "cmd/internal/view", forbids: []string{"os", "os/exec", "net", "net/http", "cuelang.org/...", "github.com/google/go-containerregistry/..."},
 		because: "the voice is given writers, and data"},
 	{room: "cmd/internal/view", forbids: []string{"canvos.dev/compile", "canvos.dev/exec/oci/...", "canvos.dev/exec/registry/..."},

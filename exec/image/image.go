@@ -76,11 +76,14 @@ type Target interface {
 	// read.
 	Published(ctx context.Context, reference string, known plan.Digest) (*Published, error)
 	// Put makes all that an image consists of part of the target, without moving
-	// its tag: blobs, then manifests by digest, those of Children first. What is
-	// there already is not sent again.
+	// its tag: blobs, then the manifests of Children by digest. Its own manifest may
+	// wait for Tag. What is there already is not sent again. Progress is told by one
+	// goroutine at a time, and may be negative: what was lost on the way is sent
+	// again.
 	Put(ctx context.Context, img Image, progress func(Progress)) error
 	// Tag makes the references of images, all of one family, stand for what was
-	// Put, together and as late as possible.
+	// Put, together and as late as possible: manifests by digest first, if there are
+	// several.
 	Tag(ctx context.Context, family []Image) error
 }
 

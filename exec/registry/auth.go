@@ -35,11 +35,20 @@ type auth struct {
 	secrets []string
 }
 
-// tokenSlot is the token for some scopes. Whoever holds the gate may change it.
+// tokenSlot is the token for some scopes.
 type tokenSlot struct {
-	gate    chan struct{}
+	scopes  []string
+	gate    chan struct{} // whoever holds it may fetch
 	value   string
 	expires time.Time
+}
+
+// covers says whether the token is good for scopes: one that may pull and push may
+// pull.
+func (s *tokenSlot) covers(scopes []string) bool {
+	return s.value != "" && time.Now().Before(s.expires) && !slices.ContainsFunc(scopes, func(want string) bool {
+		return !slices.Contains(s.scopes, want) && !slices.Contains(s.scopes, strings.TrimSuffix(want, ":pull")+":pull,push")
+	})
 }
 
 // authorize is the header for a request; "" if it needs none.
@@ -80,10 +89,10 @@ func (a *auth) identity(ctx context.Context) (*authn.AuthConfig, error) {
 	if a.h.c.Keychain != nil {
 		found, err := authn.Resolve(ctx, a.h.c.Keychain, a.registry)
 		if err != nil {
-			return nil, fmt.Errorf("read credentials for %s: %w", a.h.name, err)
+			return nil, fmt.Errorf("read credentials for %s: %w", a.h.shown, err)
 		}
 		if who, err = authn.Authorization(ctx, found); err != nil {
-			return nil, fmt.Errorf("read credentials for %s: %w", a.h.name, err)
+			return nil, fmt.Errorf("read credentials for %s: %w", a.h.shown, err)
 		}
 	}
 	a.who = who
@@ -103,38 +112,52 @@ func (a *auth) anonymous() bool {
 
 // token is one that covers scopes and is not about to expire.
 func (a *auth) token(ctx context.Context, who *authn.AuthConfig, scopes []string) (string, error) {
-	slot := a.slot(scopes)
+	slot, value := a.find(scopes)
+	if value != "" {
+		return value, nil
+	}
 	select {
 	case slot.gate <- struct{}{}: // so that many who need it fetch it once
 		defer func() { <-slot.gate }()
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
-	if slot.value != "" && time.Now().Before(slot.expires) {
-		return slot.value, nil
+	if _, value := a.find(scopes); value != "" {
+		return value, nil
 	}
-	err := a.h.c.retry(ctx, a.h, "fetch a token for "+a.h.name, func() (bool, error) {
+	var expires time.Time
+	err := a.h.c.retry(ctx, a.h, "fetch a token for "+a.h.shown, func() (bool, error) {
 		var err error
-		slot.value, slot.expires, err = a.fetch(ctx, who, scopes)
+		value, expires, err = a.fetch(ctx, who, scopes)
 		return false, err
 	})
 	if err != nil {
 		return "", err
 	}
 	a.mu.Lock()
-	a.secrets = append(a.secrets, slot.value)
-	a.mu.Unlock()
-	return slot.value, nil
+	defer a.mu.Unlock()
+	slot.value, slot.expires = value, expires
+	a.secrets = append(a.secrets, value)
+	return value, nil
 }
 
-func (a *auth) slot(scopes []string) *tokenSlot {
-	key := strings.Join(scopes, " ")
+// find is a token that covers scopes, if there is one, and else where to put it.
+func (a *auth) find(scopes []string) (slot *tokenSlot, value string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	key := strings.Join(scopes, " ")
 	if a.tokens[key] == nil {
-		a.tokens[key] = &tokenSlot{gate: make(chan struct{}, 1)}
+		a.tokens[key] = &tokenSlot{scopes: scopes, gate: make(chan struct{}, 1)}
 	}
-	return a.tokens[key]
+	if slot = a.tokens[key]; slot.covers(scopes) {
+		return slot, slot.value
+	}
+	for _, other := range a.tokens {
+		if other.covers(scopes) {
+			return slot, other.value
+		}
+	}
+	return slot, ""
 }
 
 // fetch asks the token service.
@@ -145,11 +168,11 @@ func (a *auth) fetch(ctx context.Context, who *authn.AuthConfig, scopes []string
 	a.mu.Unlock()
 	u, err := url.Parse(realm)
 	if err != nil || u.Host == "" {
-		return "", none, &Error{Kind: Refused, Host: a.h.name, Message: "it names a token service whose address cannot be read"}
+		return "", none, &Error{Kind: Refused, Host: a.h.shown, Message: "it names a token service whose address cannot be read"}
 	}
 	reg, err := name.NewRegistry(u.Host)
 	if err != nil {
-		return "", none, &Error{Kind: Refused, Host: a.h.name, Message: "it names a token service whose address cannot be read"}
+		return "", none, &Error{Kind: Refused, Host: a.h.shown, Message: "it names a token service whose address cannot be read"}
 	}
 	server := a.h.c.host(reg)
 	q := request{method: "GET", ok: []int{200}, bare: true, most: 1 << 20, header: map[string]string{}}
@@ -200,7 +223,7 @@ func (a *auth) fetch(ctx context.Context, who *authn.AuthConfig, scopes []string
 		t.Token = t.AccessToken
 	}
 	if t.Token == "" {
-		return "", none, &Error{Kind: Refused, Host: a.h.name, Message: "its token service gives no token"}
+		return "", none, &Error{Kind: Refused, Host: a.h.shown, Message: "its token service gives no token"}
 	}
 	life := time.Duration(t.ExpiresIn) * time.Second
 	if life <= 0 {
@@ -211,7 +234,7 @@ func (a *auth) fetch(ctx context.Context, who *authn.AuthConfig, scopes []string
 
 // challenged takes a 401 in. used is the header that did not do; last says that
 // there will be no other attempt.
-func (a *auth) challenged(h http.Header, used string, scopes []string, last bool) error {
+func (a *auth) challenged(h http.Header, used string, last bool) error {
 	scheme, params := parseChallenge(h.Values("WWW-Authenticate"))
 	basicAgain := scheme == "basic" && strings.HasPrefix(used, "Basic ")
 	a.mu.Lock()
@@ -224,22 +247,19 @@ func (a *auth) challenged(h http.Header, used string, scopes []string, last bool
 		return a.refused(http.StatusUnauthorized, "")
 	}
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.scheme, a.realm, a.service = scheme, params["realm"], params["service"]
-	a.mu.Unlock()
-	if t, ok := strings.CutPrefix(used, "Bearer "); ok {
-		slot := a.slot(scopes)
-		slot.gate <- struct{}{}
-		if slot.value == t {
+	for _, slot := range a.tokens {
+		if used == "Bearer "+slot.value {
 			slot.value = ""
 		}
-		<-slot.gate
 	}
 	return nil
 }
 
 // refused is the Error of credentials that do not do.
 func (a *auth) refused(status int, message string) error {
-	e := &Error{Kind: Unauthorized, Host: a.h.name, Status: status, Message: message}
+	e := &Error{Kind: Unauthorized, Host: a.h.shown, Status: status, Message: message}
 	if a.anonymous() {
 		e.Err = errNoCredentials
 	} else if status == http.StatusForbidden {

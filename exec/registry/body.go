@@ -75,9 +75,11 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	if b.sent != nil && n > 0 && !closed {
 		b.sent(int64(n))
 	}
-	if left <= 0 {
+	switch {
+	case closed: // the answer came before the end
+	case left <= 0:
 		b.dog.arm(b.patience, errNoAnswer)
-	} else {
+	default:
 		b.dog.arm(b.stall, errStalled)
 	}
 	return n, err

@@ -144,7 +144,7 @@ var errNoCredentials = errors.New("no credentials")
 func (h *host) answerError(method string, resp *http.Response) *Error {
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
-	e := &Error{Host: h.name, Status: resp.StatusCode, method: method, after: retryAfter(resp.Header.Get("Retry-After"))}
+	e := &Error{Host: h.shown, Status: resp.StatusCode, method: method, after: retryAfter(resp.Header.Get("Retry-After"))}
 	var said struct {
 		Errors []struct{ Code, Message string }
 	}
@@ -206,7 +206,7 @@ func (h *host) networkError(ctx context.Context, method string, err error) error
 	if cause := context.Cause(ctx); cause != nil {
 		return cause // the caller's wish, not the registry's failure
 	}
-	e := &Error{Kind: Unreachable, Host: h.name, Err: err, method: method, Message: h.auth.hide(line(err.Error(), 300))}
+	e := &Error{Kind: Unreachable, Host: h.shown, Err: err, method: method, Message: h.auth.hide(line(err.Error(), 300))}
 	var dns *net.DNSError
 	var verify *tls.CertificateVerificationError
 	var unknownCA x509.UnknownAuthorityError

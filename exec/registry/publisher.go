@@ -221,7 +221,7 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 			return false, r.explain(err, "push", what)
 		}
 		if d := a.header.Get("Docker-Content-Digest"); d != "" && d != string(img.Digest) {
-			return false, &Error{Kind: Corrupt, Doing: "push " + what.String(), Host: r.name, Message: "it took the manifest for " + d}
+			return false, &Error{Kind: Corrupt, Doing: "push " + what.String(), Host: r.shown, Message: "it took the manifest for " + d}
 		}
 		return false, nil
 	})

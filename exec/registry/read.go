@@ -73,7 +73,7 @@ func (c *Client) Manifest(ctx context.Context, reference string) ([]byte, image.
 			want = plan.Digest(ref.Identifier())
 		}
 		if strings.HasPrefix(string(want), "sha256:") && want != d.Digest {
-			return false, &Error{Kind: Corrupt, Doing: "read " + reference, Host: r.name, Message: fmt.Sprintf("the manifest is %s instead of %s", d.Digest, want)}
+			return false, &Error{Kind: Corrupt, Doing: "read " + reference, Host: r.shown, Message: fmt.Sprintf("the manifest is %s instead of %s", d.Digest, want)}
 		}
 		return false, nil
 	})
@@ -123,10 +123,10 @@ func (c *Client) tags(ctx context.Context, repo string, pages int) (tags []strin
 		}
 		tags = append(tags, page.Tags...)
 		next, ok := nextPage(a)
-		if !ok || next.Host != r.name {
+		if !ok {
 			return tags, true, nil
 		}
-		at = next
+		at.Path, at.RawPath, at.RawQuery = next.Path, next.RawPath, next.RawQuery
 	}
 	return tags, false, nil
 }
@@ -195,7 +195,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 		b.body.Close()
 		b.body = nil
 		if err == io.EOF {
-			err = &Error{Kind: Unreachable, Host: b.r.name, Err: io.ErrUnexpectedEOF, Message: "the connection ended early"}
+			err = &Error{Kind: Unreachable, Host: b.r.shown, Err: io.ErrUnexpectedEOF, Message: "the connection ended early"}
 		}
 		return false, b.r.explain(err, "read", text(b.what()))
 	})
@@ -204,7 +204,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 	if b.size >= 0 && b.off >= b.size && n > 0 || b.err == io.EOF {
 		// net/http and tar stop at the last byte and never see the end.
 		if got := plan.Digest("sha256:" + hex.EncodeToString(b.hash.Sum(nil))); got != b.d || b.size >= 0 && b.off != b.size {
-			b.err = &Error{Kind: Corrupt, Doing: "read " + b.what(), Host: b.r.name, Message: "what came does not match its digest"}
+			b.err = &Error{Kind: Corrupt, Doing: "read " + b.what(), Host: b.r.shown, Message: "what came does not match its digest"}
 			return 0, b.err
 		}
 	}
@@ -237,14 +237,14 @@ func (b *blobReader) ask() error {
 	}
 	if known && from+length != b.size {
 		a.stream.Close()
-		return &Error{Kind: Corrupt, Doing: "read " + b.what(), Host: b.r.name, Message: fmt.Sprintf("it has %d bytes instead of %d", from+length, b.size)}
+		return &Error{Kind: Corrupt, Doing: "read " + b.what(), Host: b.r.shown, Message: fmt.Sprintf("it has %d bytes instead of %d", from+length, b.size)}
 	}
 	if from < b.off { // no ranges here: read again what is there already
 		if _, err := io.CopyN(io.Discard, a.stream, b.off-from); err != nil {
 			a.stream.Close()
 			var e *Error
 			if !errors.As(err, &e) && b.ctx.Err() == nil {
-				err = &Error{Kind: Unreachable, Host: b.r.name, Err: err, Message: "the connection ended early"}
+				err = &Error{Kind: Unreachable, Host: b.r.shown, Err: err, Message: "the connection ended early"}
 			}
 			return b.r.explain(err, "read", text(b.what()))
 		}

@@ -100,6 +100,7 @@ func NewTransport(proxy func(*http.Request) (*url.URL, error)) *http.Transport {
 type host struct {
 	c      *Client
 	name   string // with its port
+	shown  string // as people write it
 	limits Limits
 	limit  *limiter
 	auth   auth
@@ -124,7 +125,10 @@ func (c *Client) host(reg name.Registry) *host {
 		c.hosts = map[string]*host{}
 	}
 	l := c.Limits.filled()
-	h := &host{c: c, name: key, limits: l, limit: newLimiter(l.Connections)}
+	h := &host{c: c, name: key, shown: key, limits: l, limit: newLimiter(l.Connections)}
+	if key == name.DefaultRegistry {
+		h.shown = "docker.io" // which is a name, and no host that answers
+	}
 	h.tlsFree = c.mayBePlain(key)
 	h.auth = auth{h: h, registry: reg, tokens: map[string]*tokenSlot{}}
 	c.hosts[key] = h
@@ -177,7 +181,7 @@ func (c *Client) named(reference string) (repository, name.Reference, error) {
 	return repository{c.host(ref.Context().Registry), ref.Context().RepositoryStr()}, ref, nil
 }
 
-func (r repository) String() string { return r.name + "/" + r.path }
+func (r repository) String() string { return r.shown + "/" + r.path }
 
 // url of something below the repository: "blobs/sha256:…".
 func (r repository) url(rest string) *url.URL {
@@ -204,9 +208,9 @@ func (c *Client) Reach(ctx context.Context, reference string, push bool) error {
 		return err
 	}
 	if !push {
-		return c.retry(ctx, r.host, "reach "+r.name, func() (bool, error) {
+		return c.retry(ctx, r.host, "reach "+r.shown, func() (bool, error) {
 			_, err := r.do(ctx, request{method: "GET", url: &url.URL{Scheme: r.scheme(), Host: r.name, Path: "/v2/"}, ok: []int{200}})
-			return false, r.explain(err, "reach", r)
+			return false, r.explain(err, "reach", text(r.shown))
 		})
 	}
 	return c.retry(ctx, r.host, "reach "+r.String(), func() (bool, error) {

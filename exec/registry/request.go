@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -68,12 +69,12 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 	to := *q.url
 	challenges, hops := 0, 0
 	for {
-		own := to.Host == h.name
+		own := h.is(&to)
 		if own {
 			// A registry behind a proxy that ends TLS often believes that it has none.
-			to.Scheme = h.scheme()
+			to.Scheme, to.Host = h.scheme(), h.name
 		} else if to.Scheme != "https" && !h.c.mayBePlain(to.Host) {
-			return nil, &Error{Kind: Refused, Host: h.name, Message: fmt.Sprintf("it sends to %q without TLS", to.Host)}
+			return nil, &Error{Kind: Refused, Host: h.shown, Message: fmt.Sprintf("it sends to %q without TLS", to.Host)}
 		}
 		authorization := ""
 		if own && !q.bare {
@@ -93,24 +94,33 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 		case err != nil:
 			return nil, err
 		case r.status == http.StatusUnauthorized && own && !q.bare:
-			if err := h.auth.challenged(r.header, authorization, q.scopes, challenges == mostChallenges); err != nil {
+			if err := h.auth.challenged(r.header, authorization, challenges == mostChallenges); err != nil {
 				return nil, err
 			}
 			challenges++
 			continue
 		case isRedirect(r.status) && !slices.Contains(q.ok, r.status):
 			if hops++; hops > mostHops {
-				return nil, &Error{Kind: Refused, Host: h.name, Status: r.status, Message: "it redirects without an end"}
+				return nil, &Error{Kind: Refused, Host: h.shown, Status: r.status, Message: "it redirects without an end"}
 			}
 			next, err := r.location()
 			if err != nil {
-				return nil, &Error{Kind: Refused, Host: h.name, Status: r.status, Message: err.Error()}
+				return nil, &Error{Kind: Refused, Host: h.shown, Status: r.status, Message: err.Error()}
 			}
 			to = *next
 			continue
 		}
 		return r, nil
 	}
+}
+
+// is says whether an address is of the host, by whatever of its default ports.
+func (h *host) is(u *url.URL) bool {
+	if u.Host == h.name {
+		return true
+	}
+	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
+	return strings.TrimSuffix(u.Host, port) == strings.TrimSuffix(h.name, port)
 }
 
 func isRedirect(status int) bool {
@@ -208,7 +218,7 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 			return nil, err
 		}
 		if int64(len(r.body)) > most {
-			return nil, &Error{Kind: Refused, Host: h.name, Status: r.status, Message: "its answer is longer than " + strconv.FormatInt(most, 10) + " bytes"}
+			return nil, &Error{Kind: Refused, Host: h.shown, Status: r.status, Message: "its answer is longer than " + strconv.FormatInt(most, 10) + " bytes"}
 		}
 		h.limit.well()
 		return r, nil

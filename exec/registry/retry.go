@@ -45,7 +45,7 @@ func (c *Client) retry(ctx context.Context, h *host, what string, f func() (move
 			wait = e.after + rand.N(h.limits.Pause)
 		}
 		if c.Retried != nil {
-			c.Retried(Retry{Host: h.name, What: what, Err: err, Wait: wait})
+			c.Retried(Retry{Host: h.shown, What: what, Err: err, Wait: wait})
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -143,6 +143,7 @@ func (u *upload) send(ctx context.Context) error {
 		}
 		q := u.piece(ctx, u.off, n)
 		q.method, q.url, q.ok = "PATCH", u.session, []int{202, 204, 201}
+		q.patience = time.Duration(n/commitRate) * time.Second
 		if u.off > 0 || n < u.b.Size {
 			q.header["Content-Range"] = fmt.Sprintf("%d-%d", u.off, u.off+n-1)
 		}
