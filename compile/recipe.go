@@ -347,3 +347,13 @@ func (r *recipe) report(p problem.Problem) {
 }
 
 func archOf(platform string) string { return strings.TrimPrefix(platform, "linux/") }
+
+// Extensions says whether a family's Kubernetes comes as a systemd extension
+// instead of lying in its images.
+func Extensions(m *Manifest, f *Family) bool {
+	if !f.BundleKubernetes.Set || f.BundleKubernetes.V {
+		return false
+	}
+	r, err := releasesOf(m).find(f.Release.V)
+	return err == nil && !before(r, "v4.10.0")
+}

@@ -155,7 +155,7 @@ func (g graph) below(top Digest) []Step {
 func (g graph) used(steps []Step) map[[2]string]Digest {
 	used := map[[2]string]Digest{}
 	for _, s := range steps {
-		for _, d := range s.Op.sources() {
+		for _, d := range s.Op.Sources() {
 			for _, src := range g.sources[d] {
 				used[[2]string{src.Reference, src.Platform}] = d
 			}
@@ -164,7 +164,8 @@ func (g graph) used(steps []Step) map[[2]string]Digest {
 	return used
 }
 
-func (o Op) sources() []Digest {
+// Sources are the digests of the sources that a step reads itself.
+func (o Op) Sources() []Digest {
 	var ds []Digest
 	switch {
 	case o.Base != nil:

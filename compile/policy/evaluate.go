@@ -1,0 +1,162 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"canvos.dev/compile"
+	"canvos.dev/compile/lock"
+	"canvos.dev/compile/plan"
+	"canvos.dev/compile/problem"
+)
+
+// Manifest is all that a review knows of one manifest at one side. It is plain
+// data: it can be sent from one process to another.
+type Manifest struct {
+	Name     string // as a person names it: "edge", "edge/images.cue"
+	Families []Family
+	// Plan is what the manifest comes to. Where its lock lacks something, it is
+	// made with what can be known instead, and not Exact. It is empty if there
+	// is none.
+	Plan  plan.Plan
+	Exact bool
+	// Problems are those of the manifest; Stale are those of its lock, and
+	// NoLock says that there is none.
+	Problems []*problem.Problem
+	Stale    []*problem.Problem
+	NoLock   bool
+	// Declared are the facts of the lines of its images; Recorded are those in
+	// its lock.
+	Declared, Recorded map[string]lock.LineFacts
+	// Unlocked are the references that the lock has no entry of.
+	Unlocked map[string]bool
+	// Policies and Waivers are CUE source; see compile.Manifest.
+	Policies, Waivers compile.Field[[]byte]
+	Epoch             string
+}
+
+// Input is one manifest to evaluate.
+type Input struct {
+	Name   string
+	Source compile.Source
+	Lock   *lock.File // nil if there is none, or none that can be read
+	// Unread says why there is a lock and cannot be read.
+	Unread *problem.Problem
+	// Other is the lock of the other side, which may know what Lock lacks.
+	Other *lock.File
+}
+
+// Evaluate reads a manifest and makes its plan. A manifest with errors is read
+// as far as it goes: what is missing in it is not compared.
+func Evaluate(in Input) Manifest {
+	j := compile.Judge(in.Source, in.Lock)
+	out := Manifest{Name: in.Name, Problems: j.Problems, NoLock: in.Lock == nil}
+	if in.Unread != nil {
+		out.Stale, out.NoLock = []*problem.Problem{in.Unread}, false
+	}
+	if in.Lock != nil {
+		out.Recorded = in.Lock.Facts
+	}
+	m := j.Manifest
+	if m == nil {
+		return out
+	}
+	out.Policies, out.Waivers, out.Epoch = m.Policies, m.Waivers, m.Epoch.V
+	out.Declared = compile.LineFacts(j.Images)
+	if sound(j.Problems) {
+		out.lower(m, in)
+	}
+	of := map[*compile.Family][]compile.Image{}
+	for _, i := range j.Images {
+		of[i.Family] = append(of[i.Family], i)
+	}
+	steps := map[string]plan.Digest{}
+	for _, i := range out.Plan.Images {
+		steps[i.Reference] = i.Step
+	}
+	for i := range m.Families {
+		f := familyOf(m, &m.Families[i], of[&m.Families[i]])
+		for n := range f.Images {
+			f.Images[n].Step = steps[f.Images[n].Reference]
+		}
+		out.Families = append(out.Families, f)
+	}
+	return out
+}
+
+// ofLines are problems that do not keep a plan from being made: facts of lines
+// that changed, which reviews say themselves.
+const ofLines = "CV0302"
+
+// sound says that nothing keeps a plan from being made.
+func sound(ps []*problem.Problem) bool {
+	return !slices.ContainsFunc(ps, func(p *problem.Problem) bool {
+		return p.Severity == problem.Error && p.Code != ofLines
+	})
+}
+
+// lower makes the plan, by the lock alone if that suffices.
+func (out *Manifest) lower(m *compile.Manifest, in Input) {
+	var ps []*problem.Problem
+	out.Plan, ps = compile.Lower(m, in.Lock)
+	if out.Exact = len(out.Plan.Images) > 0 || sound(ps); out.Exact {
+		return
+	}
+	for _, p := range ps {
+		if strings.HasPrefix(p.Code, "CV05") {
+			out.Stale = append(out.Stale, p)
+		}
+	}
+	lk := in.Lock.Clone()
+	out.Unlocked = map[string]bool{}
+	// Complete writes these anew, as the manifest and its files are now.
+	lk.Facts, lk.Catalog = map[string]lock.LineFacts{}, map[string]plan.Digest{}
+	out.Problems = append(out.Problems, compile.Complete(m, lk)...)
+	for _, q := range compile.Requests(m, lk) {
+		if _, ok := lk.Source(q.Reference, q.Platform); !ok && !q.Local {
+			out.Unlocked[q.Reference] = true
+			s, known := in.Other.Source(q.Reference, q.Platform)
+			if !known { // one name is one image, as far as anybody can tell
+				s.Digest = plan.DigestOf([]byte("unlocked " + lock.Key(q.Reference, q.Platform)))
+			}
+			lk.SetSource(q.Reference, q.Platform, s)
+		}
+	}
+	out.Plan, ps = compile.Lower(m, lk)
+	if len(out.Plan.Images) > 0 {
+		out.Exact = len(out.Stale) == 0 // the facts of lines alone were in the way
+		return
+	}
+	for _, p := range ps {
+		if p.Code != ofLines && !strings.HasPrefix(p.Code, "CV05") {
+			out.Problems = append(out.Problems, p)
+		}
+	}
+	problem.Sort(out.Problems)
+}
+
+// guess gives the images of both sides identities that can be compared where
+// one side has no plan: digests of what their families say of content.
+func guess(of *Manifest) {
+	for i := range of.Families {
+		f := &of.Families[i]
+		content := map[string]any{"files": f.Files, "epoch": of.Epoch}
+		for _, p := range slices.Sorted(maps.Keys(f.Values)) {
+			if !slices.Contains(outside, p) && !isAcknowledge(p) {
+				content[p] = f.Values[p].V
+			}
+		}
+		for n := range f.Images {
+			content["version"] = f.Images[n].Version
+			b, err := plan.Canonical(content)
+			if err != nil {
+				panic(err) // texts, numbers and lists encode
+			}
+			f.Images[n].Step = plan.DigestOf(b)
+		}
+	}
+}
+
+// outside are the values that are no part of what an image is.
+var outside = []string{"registry", "repository", "tag", "revision", "publish", "kubernetes.versions"}

@@ -1,0 +1,75 @@
+package policy
+
+import (
+	"slices"
+
+	"canvos.dev/compile/plan"
+)
+
+// Options are what a comparison is judged by.
+type Options struct {
+	Today    string // YYYY-MM-DD: what is at its end, which waivers hold
+	Observed Observed
+	Settings Settings
+	// Own are the organisation's rules.
+	Own []Custom
+	// Waivers let findings pass.
+	Waivers []Waiver
+}
+
+// Settings say how rules that canvos brings along are applied, by id.
+type Settings map[string]Setting
+
+// Setting is what policies say of one.
+type Setting struct {
+	Severity    Severity // "" is the rule's own
+	Off         bool
+	Owner, Link string
+	Allow       []string // registry-allow-list
+	Threshold   *int     // rebuild-threshold
+}
+
+// Judge applies the rules to a comparison.
+func Judge(c *Comparison, o Options) Review {
+	j := &judgement{Comparison: c, settings: o.Settings, observed: o.Observed, today: o.Today, said: map[string]bool{}}
+	for _, r := range Builtin() {
+		j.rule, j.setting, j.severity = &r, o.Settings[r.ID], r.Severity
+		if j.setting.Severity != "" {
+			j.severity = j.setting.Severity
+		}
+		if !j.setting.Off {
+			r.judge(j)
+		}
+	}
+	for _, own := range o.Own {
+		j.findings = append(j.findings, own.judge(c)...)
+	}
+	review := Effect(c)
+	review.Findings = j.findings
+	sortFindings(review.Findings)
+	review.waive(o.Waivers, o.Today)
+	review.Verdict = VerdictOf(review.Findings)
+	return review
+}
+
+// Effect is a comparison that nothing judges.
+func Effect(c *Comparison) Review {
+	r := Review{Base: c.Base.Side, Head: c.Head.Side, Verdict: Pass, Images: c.Images, Bytes: c.Bytes, Changes: []Change{}, Findings: []Finding{}}
+	for _, p := range c.Pairs {
+		if p.Effect {
+			r.Changes = append(r.Changes, p.Change)
+		}
+	}
+	var digests []byte
+	for _, m := range c.Head.Manifests {
+		if r.Plan = m.Plan.Digest; r.Plan != "" {
+			digests = append(digests, string(m.Plan.Digest)+"\n"...)
+		}
+	}
+	if n := slices.IndexFunc(c.Head.Manifests, func(m Manifest) bool { return m.Plan.Digest == "" }); n >= 0 {
+		r.Plan = ""
+	} else if len(c.Head.Manifests) > 1 {
+		r.Plan = plan.DigestOf(digests)
+	}
+	return r
+}

@@ -1,0 +1,174 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+
+	"canvos.dev/compile/lock"
+	"canvos.dev/compile/plan"
+)
+
+// Rule is one that canvos brings along.
+type Rule struct {
+	ID       string
+	Severity Severity // unless the policies say otherwise
+	Title    string   // what it is about, in a few words
+	Reason   string   // why it matters
+	judge    func(*judgement)
+}
+
+// Builtin are the rules that canvos brings along, in the order in which
+// docs/review.md explains them.
+func Builtin() []Rule {
+	return []Rule{
+		{"manifest-invalid", SeverityDeny, "the manifest has errors",
+			"What canvos vet refuses can be neither planned nor built.", judgeManifests},
+		{"lock-stale", SeverityDeny, "the lock lacks something, or is out of date",
+			"Without its lock, what a reviewer sees is not what will be built.", judgeLocks},
+		{"two-node-immutable", SeverityDeny, "two-node is fixed for an image line",
+			"Two-node clusters keep their state in PostgreSQL, others in etcd; an upgrade cannot turn one into the other, and clusters follow the line whatever the family is called.", judgeTwoNode},
+		{"two-node-marked", SeverityDeny, "a new two-node line says so in its tag",
+			"Who picks an image for a cluster sees its tag and nothing else.", judgeMarks},
+		{"line-immutable", SeverityDeny, "FIPS, trusted boot, operating system and platforms are fixed for an image line",
+			"Hosts that follow the line cannot take an image that differs in these.", judgeLines},
+		{"line-forgotten", SeverityWarn, "the lock forgets a line",
+			"Without its record, nothing but the registry keeps the facts of the line.", judgeForgotten},
+		{"tech-preview-gated", SeverityDeny, "canonical is a technical preview",
+			"It is not supported in production: it needs techPreview: true and another channel.", judgePreview},
+		{"one-way", SeverityDeny, "Kubernetes moves between image and systemd extension",
+			"Hosts that took Kubernetes as a systemd extension do not go back to images that bundle it, nor the other way round.", judgeOneWay},
+		{"registry-moved", SeverityWarn, "images are published elsewhere",
+			"Clusters go on looking where they were told to, and find nothing new there.", judgeMoved},
+		{"tag-replaced", SeverityWarn, "a published tag gets other content",
+			"Hosts with the same tag would run different images; apply refuses unless the family publishes with replace.", judgeReplaced},
+		{"version-downgraded", SeverityWarn, "an older release or Kubernetes version",
+			"Clusters are not downgraded: Kubernetes supports no way back across minor versions.", judgeDowngrades},
+		{"version-dropped", SeverityWarn, "a Kubernetes version is no longer built",
+			"Clusters on it get no more images; what is published stays.", judgeDropped},
+		{"base-unpinned", SeverityWarn, "a base image that is not pinned",
+			"Without a digest in the reference or the lock, every build may start from something else.", judgeUnpinned},
+		{"registry-allow-list", SeverityDeny, "a base image from a registry that is not allowed",
+			"It applies when policies name what is allowed: policies: \"registry-allow-list\": allow: [...].", judgeAllowed},
+		{"end-of-life", SeverityWarn, "a Kubernetes version at its end",
+			"Nobody repairs what is found in it from then on.", judgeEndOfLife},
+		{"fips-lost", SeverityDeny, "a family is no longer FIPS",
+			"Compliance that somebody relies on would end without a word.", judgeFIPS},
+		{"certificate-changed", SeverityWarn, "a certificate or key is another",
+			"Images trust what is signed with it: whose it is needs a second look.", judgeCertificates},
+		{"rebuild-threshold", SeverityWarn, "many images are rebuilt",
+			"Each host that follows them will download its image anew. The threshold is 50 unless policies say otherwise.", judgeThreshold},
+		{"reference-unique", SeverityDeny, "two manifests publish one reference",
+			"The later one to be applied would overwrite the other.", judgeUnique},
+		{"registry-unchecked", SeverityWarn, "the registry was not asked",
+			"What is published already could not be compared.", judgeRegistry},
+		{"policies-changed", SeverityInfo, "the rules of review change",
+			"They judge from the next change on; this one is judged by what was merged before.", judgePolicies},
+	}
+}
+
+// judgement is a comparison on its way to a review.
+type judgement struct {
+	*Comparison
+	settings Settings
+	observed Observed
+	today    string // YYYY-MM-DD
+	rule     *Rule
+	severity Severity
+	setting  Setting
+	findings []Finding
+	said     map[string]bool
+}
+
+// Observed is what a registry says of the images at head.
+type Observed struct {
+	// Unchecked says why it was not asked, or not all of it; "" if it was.
+	Unchecked string
+	// Refusals are what apply would refuse.
+	Refusals []Refusal
+	// Free are references that nothing is published under: not replaced.
+	Free map[string]bool
+}
+
+// Refusal is one image that apply would not publish.
+type Refusal struct{ Reference, Code, Reason, Help string }
+
+// find adds a finding of the rule at hand, each message about a thing once.
+func (j *judgement) find(f Finding) {
+	f.Rule = j.rule.ID
+	if f.Severity == "" {
+		f.Severity = j.severity
+	}
+	if key := f.Rule + "\x00" + f.Family + "\x00" + f.Reference + "\x00" + f.Message; !j.said[key] {
+		j.said[key] = true
+		if j.setting.Owner != "" {
+			f.Owner = j.setting.Owner
+		}
+		if j.setting.Link != "" {
+			f.Link = j.setting.Link
+		}
+		j.findings = append(j.findings, f)
+	}
+}
+
+// family is a finding about a family, at one of its values.
+func (j *judgement) family(f *Family, path, message, help string) {
+	j.find(Finding{Message: message, Help: help, Family: f.Name, Reference: f.Line, At: f.at(path)})
+}
+
+// changed are the pairs on which the change has an effect.
+func (j *judgement) changed(each func(*Pair)) {
+	for i := range j.Pairs {
+		if j.Pairs[i].Effect {
+			each(&j.Pairs[i])
+		}
+	}
+}
+
+// lineWas is what was declared of an image line before this change, and by whom.
+type lineWas struct {
+	facts lock.LineFacts
+	by    string // "main", "the lock of edge"
+	at    plan.Pos
+}
+
+// linesBefore are the lines that base declares, and those that any lock records.
+// What base's manifests say comes first: it was merged.
+func (c *Comparison) linesBefore() map[string]lineWas {
+	all := map[string]lineWas{}
+	add := func(lines map[string]lock.LineFacts, by string) {
+		for line, facts := range lines {
+			if _, known := all[line]; !known {
+				all[line] = lineWas{facts: facts, by: by}
+			}
+		}
+	}
+	for i := range c.Base.Manifests {
+		m := &c.Base.Manifests[i]
+		add(m.Declared, c.Base.Name)
+		for n := range m.Families {
+			f := &m.Families[n]
+			if was, ok := all[f.Line]; ok && was.at.File == "" {
+				was.at = f.at("twoNode")
+				all[f.Line] = was
+			}
+		}
+	}
+	for i := range c.Base.Manifests {
+		add(c.Base.Manifests[i].Recorded, "the lock at "+c.Base.Name)
+	}
+	for i := range c.Head.Manifests {
+		add(c.Head.Manifests[i].Recorded, "the lock")
+	}
+	return all
+}
+
+// sortFindings puts the gravest first.
+func sortFindings(fs []Finding) {
+	grave := map[Severity]int{SeverityDeny: 0, SeverityWarn: 1, SeverityInfo: 2}
+	slices.SortStableFunc(fs, func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(grave[a.Severity], grave[b.Severity]),
+			cmp.Compare(a.At.File, b.At.File), cmp.Compare(a.At.Line, b.At.Line), cmp.Compare(a.At.Column, b.At.Column),
+			cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Reference, b.Reference), cmp.Compare(a.Message, b.Message))
+	})
+}

@@ -1,0 +1,447 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"canvos.dev/compile"
+	"canvos.dev/compile/catalog"
+	"canvos.dev/compile/plan"
+	"canvos.dev/compile/problem"
+)
+
+// saidByRules are problems of manifests that rules of their own say.
+var saidByRules = map[string]string{"CV0205": "tech-preview-gated", ofLines: "line-immutable"}
+
+func judgeManifests(j *judgement) {
+	for _, m := range j.Head.Manifests {
+		for _, p := range m.Problems {
+			if p.Severity == problem.Error && saidByRules[p.Code] == "" {
+				j.find(Finding{Message: p.Message + " [" + p.Code + "]", Help: p.Help, Family: p.Family, At: p.At, Also: p.Also})
+			}
+		}
+	}
+}
+
+func judgeLocks(j *judgement) {
+	for _, m := range j.Head.Manifests {
+		at := plan.Pos{File: lockName(m.Name)}
+		switch {
+		case len(m.Stale) == 0:
+		case m.NoLock:
+			j.find(Finding{Message: "the manifest " + m.Name + " has no lock", Help: "run canvos lock " + m.Name + ", and commit canvos.lock with the change", At: at})
+		default:
+			message := m.Stale[0].Message
+			if more := len(m.Stale) - 1; more > 0 {
+				message += ", and " + count(more, "more entry")
+				message = strings.Replace(message, "entrys", "entries", 1)
+			}
+			help := m.Stale[0].Help
+			if help == "run canvos lock" {
+				help = "run canvos lock " + m.Name + ", and commit canvos.lock with the change"
+			}
+			f := Finding{Message: message, Help: help, Family: m.Stale[0].Family, At: or(m.Stale[0].At, at)}
+			j.find(f)
+		}
+	}
+}
+
+func judgePreview(j *judgement) {
+	j.declared(func(_ *Manifest, f *Family) {
+		if f.text("kubernetes.distribution") != "canonical" {
+			return
+		}
+		if !f.is("techPreview") {
+			j.family(f, "kubernetes.distribution", "canonical is a technical preview, and the family does not consent to one", "techPreview: true, and a channel other than production")
+		}
+		if f.text("channel") == "production" {
+			j.family(f, "channel", "canonical is a technical preview, and the family's channel is production", `channel: "staging" or "development"`)
+		}
+	})
+}
+
+func judgeOneWay(j *judgement) {
+	j.changed(func(p *Pair) {
+		switch {
+		case p.Before == nil || p.After == nil || p.Before.Extensions == p.After.Extensions:
+		case p.After.Extensions:
+			j.family(p.After, "bundleKubernetes", "Kubernetes leaves the image for a systemd extension; hosts that took it do not go back", "make a new family with another tag, or keep bundleKubernetes: true")
+		default:
+			j.family(p.After, "bundleKubernetes", "Kubernetes goes back from a systemd extension into the image, which hosts cannot follow", "make a new family with another tag, or keep bundleKubernetes: false")
+		}
+	})
+}
+
+func judgeMoved(j *judgement) {
+	j.changed(func(p *Pair) {
+		if p.Before == nil || p.After == nil {
+			return
+		}
+		for _, path := range []string{"registry", "repository"} {
+			if a, b := p.Before.text(path), p.After.text(path); a != b {
+				j.family(p.After, path, "the "+path+" moves from "+a+" to "+b+"; what follows "+short(p.Before.Line)+" there finds nothing new",
+					"keep publishing there until nothing follows it any more")
+			}
+		}
+	})
+}
+
+// judgeReplaced finds tags whose content is another and that may be published.
+func judgeReplaced(j *judgement) {
+	refused := map[string]Refusal{}
+	for _, r := range j.observed.Refusals {
+		if r.Code == "CV0401" || r.Code == "CV0402" {
+			refused[r.Reference] = r
+		}
+	}
+	j.changed(func(p *Pair) {
+		if p.After == nil {
+			return
+		}
+		var tags []string
+		var first *Refusal
+		for _, i := range p.Change.Images {
+			r, no := refused[i.Reference]
+			if no && first == nil {
+				first = &r
+			}
+			if (i.Kind == Rebuilt || no) && !j.observed.Free[i.Reference] {
+				tags = append(tags, short(i.Reference))
+			}
+		}
+		if len(tags) == 0 {
+			return
+		}
+		f := Finding{
+			Message: "other content under " + count(len(tags), "tag") + ": " + few(tags),
+			Help:    `revision: 2 makes new tags of the same line; publish: "replace" says that they may move`,
+			Family:  p.After.Name, Reference: p.After.Line, At: p.After.At,
+		}
+		switch {
+		case first != nil:
+			f.Message += "; apply would refuse: " + first.Reason
+			f.Severity = SeverityDeny
+			if first.Help != "" {
+				f.Help = first.Help
+			}
+		case p.After.text("publish") == "replace":
+			f.Severity, f.Help = SeverityInfo, ""
+			f.Message += "; the family publishes with replace"
+		}
+		j.find(f)
+	})
+}
+
+// few is a list, or its beginning.
+func few(list []string) string {
+	const most = 3
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return strings.Join(list[:most], ", ") + ", …"
+}
+
+func judgeDowngrades(j *judgement) {
+	j.changed(func(p *Pair) {
+		if p.Before == nil || p.After == nil {
+			return
+		}
+		if a, b := agent(p.Before), agent(p.After); a != "" && b != "" && compareVersions(b, a) < 0 {
+			j.family(p.After, "canvos", "CanvOS goes back from "+p.Before.text("canvos")+" to "+p.After.text("canvos"), "agents are not downgraded: stay on "+p.Before.text("canvos")+", or make a new family with another tag")
+		}
+		a, b := p.Before.texts("kubernetes.versions"), p.After.texts("kubernetes.versions")
+		if len(a) == 0 || len(b) == 0 || p.Before.text("kubernetes.distribution") != p.After.text("kubernetes.distribution") {
+			return
+		}
+		if was, is := a[len(a)-1], b[len(b)-1]; compareVersions(is, was) < 0 {
+			j.family(p.After, "kubernetes.versions", "the newest Kubernetes goes back from "+was+" to "+is, "clusters on "+was+" cannot follow: keep it")
+		}
+	})
+}
+
+// agent is what the images of a family run; releases are older or newer by it.
+func agent(f *Family) string {
+	if len(f.Images) == 0 {
+		return ""
+	}
+	return f.Images[0].Facts.AgentVersion
+}
+
+func judgeDropped(j *judgement) {
+	j.changed(func(p *Pair) {
+		if p.Before == nil {
+			return
+		}
+		was := p.Before.texts("kubernetes.versions")
+		if p.After == nil {
+			j.find(Finding{
+				Message: "the family is gone; " + left(len(p.Before.Images)), Help: "clusters on its images get no newer ones",
+				Family: p.Before.Name, Reference: p.Before.Line, At: p.Before.At,
+			})
+			return
+		}
+		var gone []string
+		for _, v := range was {
+			if !slices.Contains(p.After.texts("kubernetes.versions"), v) {
+				gone = append(gone, v)
+			}
+		}
+		if len(gone) > 0 {
+			verb := " are"
+			if len(gone) == 1 {
+				verb = " is"
+			}
+			j.family(p.After, "kubernetes.versions", "Kubernetes "+strings.Join(gone, ", ")+verb+" no longer built; "+left(len(gone)), "clusters on it get no newer images; keep it until they have moved")
+		}
+	})
+}
+
+func left(n int) string {
+	if n == 1 {
+		return "1 published image is left as it is"
+	}
+	return count(n, "published image") + " are left as they are"
+}
+
+func judgeUnpinned(j *judgement) {
+	j.changed(func(p *Pair) {
+		if p.After == nil {
+			return
+		}
+		for path, ref := range bases(p.After) {
+			normal, err := compile.NormalReference(ref)
+			if err == nil && !strings.Contains(ref, "@sha256:") && p.InAfter.Unlocked[normal] {
+				j.family(p.After, path, "the base image "+ref+" has neither a digest nor an entry in the lock", "run canvos lock, or name it by digest: "+ref+"@sha256:…")
+			}
+		}
+	})
+}
+
+// bases are the base images that a family names, by their path, in order.
+func bases(f *Family) func(func(string, string) bool) {
+	return func(yield func(string, string) bool) {
+		for _, path := range slices.Sorted(maps.Keys(f.Values)) {
+			if isBelow(path, "os.image") && !yield(path, f.text(path)) {
+				return
+			}
+		}
+	}
+}
+
+func judgeAllowed(j *judgement) {
+	if len(j.setting.Allow) == 0 {
+		return
+	}
+	j.changed(func(p *Pair) {
+		if p.After == nil {
+			return
+		}
+		for path, ref := range bases(p.After) {
+			j.allowed(p.After, path, ref)
+		}
+		for _, ref := range p.InAfter.basesOf(p.After) {
+			j.allowed(p.After, "os.image", ref)
+		}
+	})
+}
+
+func (j *judgement) allowed(f *Family, path, ref string) {
+	if normal, err := compile.NormalReference(ref); err == nil {
+		ref = normal
+	}
+	for _, prefix := range j.setting.Allow {
+		if rest, ok := strings.CutPrefix(ref, prefix); ok && (rest == "" || strings.HasSuffix(prefix, "/") || strings.ContainsRune("/:@", rune(rest[0]))) {
+			return
+		}
+	}
+	j.family(f, path, "the base image "+ref+" is not from "+strings.Join(j.setting.Allow, " or "), "mirror it there, and name it in os.image")
+}
+
+// basesOf are the base images that the plan has for a family.
+func (m *Manifest) basesOf(f *Family) []string {
+	steps := map[plan.Digest]*plan.Step{}
+	for i := range m.Plan.Steps {
+		steps[m.Plan.Steps[i].ID] = &m.Plan.Steps[i]
+	}
+	var found []string
+	seen := map[plan.Digest]bool{}
+	var walk func(plan.Digest)
+	walk = func(id plan.Digest) {
+		s := steps[id]
+		if s == nil || seen[id] {
+			return
+		}
+		seen[id] = true
+		if s.Op.Base != nil {
+			for _, src := range m.Plan.Sources {
+				if src.Digest == s.Op.Base.Source && !slices.Contains(found, src.Reference) {
+					found = append(found, src.Reference)
+				}
+			}
+		}
+		for _, n := range s.Needs {
+			walk(n)
+		}
+	}
+	for _, i := range f.Images {
+		walk(i.Step)
+	}
+	return found
+}
+
+// judgeEndOfLife looks at the images that are made by this change.
+func judgeEndOfLife(j *judgement) {
+	tags := catalog.Tags()
+	newest, err := catalog.Lookup(tags[len(tags)-1])
+	if err != nil {
+		return // the catalog knows its own releases
+	}
+	j.changed(func(p *Pair) {
+		if p.After == nil {
+			return
+		}
+		made := map[string]bool{}
+		for _, i := range p.Change.Images {
+			made[i.Reference] = i.Kind == Added || i.Kind == Rebuilt
+		}
+		told := map[string]bool{}
+		for _, i := range p.After.Images {
+			minor := minorOf(i.Version)
+			if !made[i.Reference] || told[minor] {
+				continue
+			}
+			end := endOfLife[minor]
+			dist := i.Facts.KubernetesDistribution
+			switch {
+			case end != "" && j.today > end:
+				told[minor] = true
+				j.find(Finding{
+					Message: "Kubernetes " + minor + " reached its end of life on " + end, Help: "take a newer minor version: canvos catalog lists them",
+					Family: p.After.Name, Reference: i.Reference, At: i.At,
+				})
+			case len(newest.Versions(dist)) > 0 && !newest.Has(dist, i.Version):
+				told[minor] = true
+				j.find(Finding{
+					Message: dist + " " + i.Version + " is no longer offered by CanvOS " + newest.Tag, Help: "take a version that stays: canvos catalog lists them",
+					Family: p.After.Name, Reference: i.Reference, At: i.At,
+				})
+			}
+		}
+	})
+}
+
+func minorOf(version string) string {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}
+
+// endOfLife is the last day of each minor version of Kubernetes, as the project's
+// page of patch releases has it (kubernetes.io/releases/patch-releases).
+var endOfLife = map[string]string{
+	"1.22": "2022-10-28", "1.23": "2023-02-28", "1.24": "2023-07-28", "1.25": "2023-10-27", "1.26": "2024-02-28",
+	"1.27": "2024-06-28", "1.28": "2024-10-28", "1.29": "2025-02-28", "1.30": "2025-06-28", "1.31": "2025-10-28",
+	"1.32": "2026-02-28", "1.33": "2026-06-28", "1.34": "2026-10-27",
+}
+
+func judgeFIPS(j *judgement) {
+	j.changed(func(p *Pair) {
+		if p.Before != nil && p.After != nil && p.Before.is("fips") && !p.After.is("fips") {
+			j.family(p.After, "fips", "the family is no longer FIPS", "make another family without FIPS, and leave this one")
+		}
+	})
+}
+
+// trusted are the values that say whom images trust.
+var trusted = []string{"signingKey", "certificates", "ubuntuPro"}
+
+func judgeCertificates(j *judgement) {
+	j.changed(func(p *Pair) {
+		if p.Before == nil || p.After == nil {
+			return
+		}
+		for _, path := range union(p.Change.Before, p.Change.After) {
+			if of := j.trustedBy(p, path); of != "" {
+				j.family(p.After, of, difference(path, p.Change.Before[path], p.Change.After[path])+", as "+of, "ask who owns it whether it is meant")
+			}
+		}
+	})
+}
+
+// trustedBy is the field of trust that a path is of, or that names the file.
+func (j *judgement) trustedBy(p *Pair, path string) string {
+	name, file := strings.CutPrefix(path, "file:")
+	for _, field := range trusted {
+		if !file && isBelow(path, field) {
+			return field
+		}
+		for at, v := range p.After.Values {
+			if file && isBelow(at, field) && (v.V == name || slices.Contains(p.After.texts(at), name)) {
+				return at
+			}
+		}
+	}
+	return ""
+}
+
+func judgeThreshold(j *judgement) {
+	most := 50
+	if j.setting.Threshold != nil {
+		most = *j.setting.Threshold
+	}
+	if n := j.Images.Rebuilt; n > most {
+		j.find(Finding{Message: count(n, "image") + " would be rebuilt, more than " + shown(most), Help: "change family by family, or ask for the whole at a quiet hour"})
+	}
+}
+
+func judgeUnique(j *judgement) {
+	type owner struct {
+		m *Manifest
+		f *Family
+	}
+	by := map[string]owner{}
+	j.declared(func(m *Manifest, f *Family) {
+		for _, i := range f.Images {
+			first, taken := by[i.Reference]
+			switch {
+			case !taken:
+				by[i.Reference] = owner{m, f}
+			case first.m != m:
+				j.find(Finding{
+					Message: short(i.Reference) + " is published by " + quoted(first.f.Name) + " of " + first.m.Name + " and by " + quoted(f.Name) + " of " + m.Name,
+					Help:    "give one of them another tag or repository", Family: f.Name, Reference: i.Reference, At: f.At, Also: []plan.Pos{first.f.At},
+				})
+			}
+		}
+	})
+}
+
+func judgeRegistry(j *judgement) {
+	if j.observed.Unchecked != "" && (j.Comparison.Images.Total() > 0 || slices.ContainsFunc(j.Pairs, func(p Pair) bool { return p.Effect })) {
+		j.find(Finding{Message: "what is published was not compared: " + j.observed.Unchecked, Help: "canvos doctor tells what is wrong with a registry"})
+	}
+}
+
+func judgePolicies(j *judgement) {
+	for i := range j.Head.Manifests {
+		m := &j.Head.Manifests[i]
+		var was *Manifest
+		for n := range j.Base.Manifests {
+			if j.Base.Manifests[n].Name == m.Name {
+				was = &j.Base.Manifests[n]
+			}
+		}
+		if was == nil {
+			was = &Manifest{}
+		}
+		for _, x := range []struct {
+			name   string
+			before compile.Field[[]byte]
+			after  compile.Field[[]byte]
+		}{{"policies", was.Policies, m.Policies}, {"waivers", was.Waivers, m.Waivers}} {
+			if string(x.before.V) != string(x.after.V) {
+				j.find(Finding{Message: "the " + x.name + " of " + m.Name + " change; they judge from the next change on", Help: "", At: or(x.after.At, x.before.At)})
+			}
+		}
+	}
+}

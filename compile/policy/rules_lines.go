@@ -1,0 +1,219 @@
+package policy
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"canvos.dev/compile/plan"
+)
+
+// judgeTwoNode compares the line of each image with what was declared of it,
+// whatever its family was called, and with what is published.
+func judgeTwoNode(j *judgement) {
+	before := j.linesBefore()
+	j.declared(func(m *Manifest, f *Family) {
+		was, known := before[f.Line]
+		if !known || was.facts.TwoNode == f.is("twoNode") {
+			return
+		}
+		help := "leave " + quoted(f.Name) + " as it was, and make a new family with another tag, for example " + quoted(otherTag(f)) + "; move clusters by installing them anew"
+		j.find(Finding{
+			Message: "the line " + short(f.Line) + " has twoNode: " + flag(was.facts.TwoNode) + " at " + was.by + " and cannot become " + flag(f.is("twoNode")),
+			Help:    help, Family: f.Name, Reference: f.Line, At: f.at("twoNode"), Also: places(was.at),
+		})
+	})
+	j.published("twoNode")
+}
+
+// otherTag is a tag that makes another line of a family that flipped.
+func otherTag(f *Family) string {
+	tag := f.text("tag")
+	if f.is("twoNode") {
+		return strings.TrimPrefix(tag+"-two-node", "-")
+	}
+	if rest := strings.Trim(marked.ReplaceAllString(tag, "-"), "-._"); rest != tag && rest != "" {
+		return rest
+	}
+	return strings.TrimPrefix(tag+"-etcd", "-")
+}
+
+// judgeLines does the same for the other facts.
+func judgeLines(j *judgement) {
+	before := j.linesBefore()
+	platforms := map[string][]string{}
+	j.declared(func(m *Manifest, f *Family) {
+		for _, i := range f.Images {
+			platforms[f.Line] = append(platforms[f.Line], i.Platforms...)
+		}
+	})
+	dropped := map[string]bool{}
+	j.declared(func(m *Manifest, f *Family) {
+		was, known := before[f.Line]
+		if !known {
+			return
+		}
+		for _, fact := range []struct{ path, was, is, why string }{
+			{"fips", flag(was.facts.FIPS), flag(f.is("fips")), "a cluster does not become FIPS-compliant, or cease to be, by an upgrade"},
+			{"uki", flag(was.facts.UKI), flag(f.is("uki")), "trusted boot is set up when a host is installed"},
+			{"os.distribution", was.facts.OSDistribution, f.text("os.distribution"), "hosts are not upgraded from one operating system to another"},
+		} {
+			if fact.was != fact.is {
+				j.find(Finding{
+					Message: "the line " + short(f.Line) + " has " + fact.path + ": " + fact.was + " at " + was.by + " and cannot become " + fact.is + ": " + fact.why,
+					Help:    "make a new family with another tag, and leave " + quoted(f.Name) + " as it was",
+					Family:  f.Name, Reference: f.Line, At: f.at(fact.path), Also: places(was.at),
+				})
+			}
+		}
+		for _, p := range was.facts.Platforms {
+			if !slices.Contains(platforms[f.Line], p) && !dropped[f.Line+p] {
+				dropped[f.Line+p] = true
+				j.find(Finding{
+					Message: "the line " + short(f.Line) + " has images for " + p + " at " + was.by + ", which may not be dropped: hosts of that platform would find no image",
+					Help:    "add " + quoted(strings.TrimPrefix(p, "linux/")) + " to arch, or make a new family with another tag",
+					Family:  f.Name, Reference: f.Line, At: f.at("arch"),
+				})
+			}
+		}
+	})
+	j.published("")
+}
+
+// published are the refusals of a registry because of the facts of a line: of
+// one fact, or with "" of all but two-node.
+func (j *judgement) published(fact string) {
+	told := map[string]bool{}
+	for _, r := range j.observed.Refusals {
+		if r.Code != "CV0403" || (fact != "") != strings.Contains(r.Reason, "twoNode") {
+			continue
+		}
+		f := j.publisher(r.Reference)
+		if f == nil || told[f.Line] {
+			continue
+		}
+		told[f.Line] = true
+		path := fact
+		if path == "" {
+			path = "arch"
+		}
+		j.find(Finding{
+			Message: "the registry says of the line " + short(f.Line) + ": " + r.Reason,
+			Help:    "make a new family with another tag, for example " + quoted(otherTag(f)) + ", and leave what is published as it is",
+			Family:  f.Name, Reference: f.Line, At: f.at(path),
+		})
+	}
+}
+
+// publisher is the family at head that publishes a reference.
+func (j *judgement) publisher(reference string) *Family {
+	var found *Family
+	j.declared(func(_ *Manifest, f *Family) {
+		for _, i := range f.Images {
+			if i.Reference == reference && found == nil {
+				found = f
+			}
+		}
+	})
+	return found
+}
+
+// declared are the families of head that have images.
+func (j *judgement) declared(each func(*Manifest, *Family)) {
+	for i := range j.Head.Manifests {
+		m := &j.Head.Manifests[i]
+		for n := range m.Families {
+			if f := &m.Families[n]; f.Line != "" {
+				each(m, f)
+			}
+		}
+	}
+}
+
+// marked is a tag with a part that says two-node.
+var marked = regexp.MustCompile(`(^|[._-])(two-?node|2node)([._-]|$)`)
+
+func judgeMarks(j *judgement) {
+	before := j.linesBefore()
+	for line := range j.recordedAtHead() {
+		delete(before, line) // the lock at head knows the lines that are new in it
+	}
+	for i := range j.Base.Manifests {
+		for line := range j.Base.Manifests[i].Declared {
+			before[line] = lineWas{}
+		}
+		for line := range j.Base.Manifests[i].Recorded {
+			before[line] = lineWas{}
+		}
+	}
+	j.declared(func(_ *Manifest, f *Family) {
+		if _, old := before[f.Line]; old || !f.is("twoNode") || marked.MatchString(strings.ToLower(f.text("tag"))) {
+			return
+		}
+		j.family(f, "tag", "the new two-node line "+short(f.Line)+" does not say so in its tag", "tag: "+quoted(otherTag(f)))
+	})
+}
+
+func (j *judgement) recordedAtHead() map[string]bool {
+	lines := map[string]bool{}
+	for _, m := range j.Head.Manifests {
+		for line := range m.Recorded {
+			lines[line] = true
+		}
+	}
+	return lines
+}
+
+// judgeForgotten finds lines that a lock recorded and does not any more.
+func judgeForgotten(j *judgement) {
+	kept := j.recordedAtHead()
+	for i := range j.Base.Manifests {
+		m := &j.Base.Manifests[i]
+		head := j.manifest(m.Name)
+		if head == nil || head.NoLock || len(head.Recorded) == 0 && len(head.Stale) > 0 {
+			continue // judgeLocks says so
+		}
+		for _, line := range slices.Sorted(maps.Keys(m.Recorded)) {
+			if !kept[line] {
+				j.find(Finding{
+					Message:   "the lock of " + m.Name + " no longer records the line " + short(line),
+					Help:      "that is right if no cluster follows it; otherwise take the entry back",
+					Reference: line, At: plan.Pos{File: lockName(m.Name)},
+				})
+			}
+		}
+	}
+}
+
+// manifest is that of head with a name.
+func (c *Comparison) manifest(name string) *Manifest {
+	for i := range c.Head.Manifests {
+		if c.Head.Manifests[i].Name == name {
+			return &c.Head.Manifests[i]
+		}
+	}
+	return nil
+}
+
+// lockName is the lock of a manifest that is named by its directory or a file.
+func lockName(manifest string) string {
+	dir := manifest
+	if strings.HasSuffix(manifest, ".cue") {
+		dir = manifest[:max(strings.LastIndexByte(manifest, '/'), 0)]
+	}
+	if dir == "" || dir == "." {
+		return "canvos.lock"
+	}
+	return dir + "/canvos.lock"
+}
+
+func flag(b bool) string { return strconv.FormatBool(b) }
+
+func places(at plan.Pos) []plan.Pos {
+	if at.File == "" {
+		return nil
+	}
+	return []plan.Pos{at}
+}

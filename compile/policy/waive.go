@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"strings"
+
+	"canvos.dev/compile/plan"
+)
+
+// Waiver lets the findings of a rule pass.
+type Waiver struct {
+	Name, Rule, Target string // Target is a pattern of families or references
+	Reason, Ticket     string
+	Owner, Expires     string // YYYY-MM-DD, the last day on which it holds
+	Digest             string // of the family's change; "" is any
+	At                 plan.Pos
+}
+
+// waive marks the findings that waivers let pass, and says what became of each.
+func (r *Review) waive(waivers []Waiver, today string) {
+	r.Waivers = Waivers{Used: []WaiverUse{}, Unused: []WaiverUse{}, Expired: []WaiverUse{}}
+	for _, w := range waivers {
+		use := WaiverUse{Name: w.Name, Rule: w.Rule, Target: w.Target, Reason: w.Reason, Ticket: w.Ticket, Owner: w.Owner, Expires: w.Expires, At: w.At}
+		if today > w.Expires {
+			use.Why = "it held until " + w.Expires
+			r.Waivers.Expired = append(r.Waivers.Expired, use)
+			continue
+		}
+		used := false
+		for i := range r.Findings {
+			f := &r.Findings[i]
+			if f.Rule != w.Rule || !w.matches(f) {
+				continue
+			}
+			if digest := r.digestOf(f.Family); w.Digest != "" && w.Digest != digest {
+				use.Why = "it is bound to another effect; this one is " + digest
+				if digest == "" {
+					use.Why = "it is bound to the effect on a family, and the finding is of none"
+				}
+				continue
+			}
+			if f.WaivedBy == "" {
+				f.WaivedBy = w.Name
+			}
+			used = true
+		}
+		if used {
+			use.Why = ""
+			r.Waivers.Used = append(r.Waivers.Used, use)
+			continue
+		}
+		if use.Why == "" {
+			use.Why = "no finding of " + w.Rule + " on " + w.Target
+		}
+		r.Waivers.Unused = append(r.Waivers.Unused, use)
+	}
+}
+
+// digestOf is that of a family's change; "" if it has none.
+func (r *Review) digestOf(family string) string {
+	for _, c := range r.Changes {
+		if c.Family == family {
+			return string(c.Digest)
+		}
+	}
+	return ""
+}
+
+// matches says whether a waiver is about the target of a finding. A finding of
+// the whole change has the target "*".
+func (w Waiver) matches(f *Finding) bool {
+	if f.Family == "" && f.Reference == "" {
+		return w.Target == "*"
+	}
+	return matches(w.Target, f.Family) || f.Reference != "" && (matches(w.Target, f.Reference) || matches(w.Target, short(f.Reference)))
+}
+
+// matches compares a text with a pattern in which * stands for anything.
+func matches(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	first, last := parts[0], parts[len(parts)-1]
+	if !strings.HasPrefix(text, first) || !strings.HasSuffix(text[len(first):], last) {
+		return false
+	}
+	text = text[len(first) : len(text)-len(last)]
+	for _, p := range parts[1 : len(parts)-1] {
+		i := strings.Index(text, p)
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(p):]
+	}
+	return true
+}
