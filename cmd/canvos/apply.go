@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"canvos.dev/exec"
 	"canvos.dev/exec/image"
 	"canvos.dev/exec/oci"
+	"canvos.dev/exec/registry"
 	"canvos.dev/exec/store"
 )
 
@@ -39,6 +41,7 @@ stays in the store and is not made again.`,
 	}
 	cmd.Flags().StringVar(&a.to, "to", "", "publish into a layout, `oci:DIR`, instead of registries")
 	cmd.Flags().BoolVar(&a.yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&a.retryFailed, "retry-failed", false, "only what the last run of this manifest did not finish")
 	cmd.Flags().BoolVar(&a.keepGoing, "keep-going", false, "go on with other families when one fails")
 	cmd.Flags().StringArrayVar(&a.targets, "target", nil, "only images that match `PATTERN` (may be repeated)")
 	choose(cmd, &a.progress, "progress", "", "how the run is shown:", view.ProgressKinds...)
@@ -60,8 +63,10 @@ type applying struct {
 	*door
 	begin          time.Time
 	args, targets  []string
+	name           string // of the manifest, for what a run leaves unfinished
 	to, progress   string
 	yes, keepGoing bool
+	retryFailed    bool
 	consent        *consentFlags
 	lock           *lockFlags
 	access         *access
@@ -85,7 +90,8 @@ func (a *applying) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := selected(c.plan, a.targets)
+	a.name = m.root + " " + m.src.Dir
+	p, err := a.selected(c.plan, st)
 	if err != nil {
 		return err
 	}
@@ -117,6 +123,26 @@ func (a *applying) run(ctx context.Context) error {
 		return err
 	}
 	return a.carryOut(ctx, c.sources, standIns(c), v, t, st)
+}
+
+// unfinished are the references that the last run of a manifest did not finish.
+type unfinished struct{ References []string }
+
+func (a *applying) unfinishedKey() string { return "unfinished " + a.name + " " + a.to }
+
+// selected are the images that --target and --retry-failed leave.
+func (a *applying) selected(p plan.Plan, st *store.Store) (plan.Plan, error) {
+	p, err := selected(p, a.targets)
+	if err != nil || !a.retryFailed {
+		return p, err
+	}
+	var left unfinished
+	st.Record(a.unfinishedKey(), &left)
+	p = only(p, func(i plan.Image) bool { return slices.Contains(left.References, i.Reference) })
+	if len(p.Images) == 0 {
+		return p, fail(exitError, "leave --retry-failed out", "the last run left nothing unfinished")
+	}
+	return p, p.Seal()
 }
 
 // agreed asks a person who is there. A layout is a directory of one's own: what
@@ -164,6 +190,17 @@ func (a *applying) carryOut(ctx context.Context, src *oci.Sources, notes []strin
 	for _, i := range v.Plan.Images {
 		sum.Places[i.Reference] = view.Place(i.At)
 	}
+	var left unfinished
+	for _, i := range sum.Result.Images {
+		if i.State == exec.Failed || i.State == exec.Skipped {
+			left.References = append(left.References, i.Reference)
+		}
+	}
+	if a.name != "" {
+		if err := st.PutRecord(a.unfinishedKey(), left); err != nil {
+			return err
+		}
+	}
 	sum.Notes = notes
 	sum.Exit = a.exitOf(ctx, err)
 	sum.Next = a.next(sum)
@@ -208,7 +245,17 @@ func (a *applying) watched(ctx context.Context, eng exec.Engine, p plan.Plan) (e
 			}
 		}
 	}()
+	var running sync.WaitGroup // tellers of retries, who may be late
+	a.registries(a.access).Retried = func(r registry.Retry) {
+		running.Add(1)
+		defer running.Done()
+		select {
+		case events <- exec.Event{Time: time.Now(), Kind: exec.Retry, Name: r.Host, Text: fmt.Sprintf("%s: %v; again in %s", r.What, r.Err, view.Duration(r.Wait))}:
+		case <-shown:
+		}
+	}
 	res, err := eng.Run(ctx, p, func(e exec.Event) { events <- e })
+	running.Wait()
 	close(events)
 	<-shown
 	return res, err
@@ -246,7 +293,14 @@ func (a *applying) exitOf(ctx context.Context, err error) int {
 // next is the command that goes on: after success one that looks at the result.
 func (a *applying) next(sum view.Summary) string {
 	if sum.Exit != exitDone {
-		return "canvos " + strings.Join(os.Args[1:], " ") + "  (what is finished is not made again)"
+		words := append([]string{"canvos apply"}, a.args...)
+		if a.to != "" {
+			words = append(words, "--to", a.to)
+		}
+		if a.name != "" {
+			words = append(words, "--retry-failed")
+		}
+		return strings.Join(words, " ")
 	}
 	if dir, ok := strings.CutPrefix(a.to, "oci:"); ok && len(sum.Result.Images) > 0 {
 		return fmt.Sprintf("skopeo inspect oci:%s:%s", dir, sum.Result.Images[0].Reference)

@@ -36,7 +36,8 @@ type compiled struct {
 	judged   compile.Judged
 	plan     plan.Plan
 	sources  *oci.Sources
-	lines    []string // that were ever declared, sorted
+	lines    []string            // that were ever declared, sorted
+	asked    map[string]plan.Pos // where the manifest asks for an input, by its reference
 }
 
 // compile makes the plan of a manifest. Warnings go to standard error; what is
@@ -68,7 +69,10 @@ func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store
 	var ps []*problem.Problem
 	if l.locked || d.ci() {
 		ps = moved(ctx, src, j.Manifest, lk, r.jobs)
-	} else if ps = fillLock(ctx, src, j.Manifest, lk, l.offline, r.jobs); len(ps) == 0 {
+	} else {
+		if ps := fillLock(ctx, src, j.Manifest, lk, l.offline, r.jobs); len(ps) > 0 {
+			return nil, d.invalid(ps, m)
+		}
 		if n := len(needed(lock.Compare(old, lk))); n > 0 {
 			view.LockCompleted(d.err, d.errStyle(), m.shown(m.lockFile), old == nil, n)
 		}
@@ -81,7 +85,11 @@ func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store
 	if d.format != view.JSON {
 		d.warn(problem.Sort(append(slices.Clone(j.Problems), ps...)), m)
 	}
-	return &compiled{m, j, p, src, linesOf(lk)}, nil
+	asked := map[string]plan.Pos{}
+	for _, q := range compile.Requests(j.Manifest, lk) {
+		asked[q.Reference] = q.At
+	}
+	return &compiled{m, j, p, src, linesOf(lk), asked}, nil
 }
 
 // needed are changes that a plan depends on: what a lock merely keeps is none.

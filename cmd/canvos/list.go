@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -10,22 +11,30 @@ import (
 	"canvos.dev/compile"
 	"canvos.dev/compile/plan"
 	"canvos.dev/compile/problem"
+	"canvos.dev/exec/oci"
 )
 
 func newList(d *door) *cobra.Command {
+	var published bool
+	var to string
 	cmd := &cobra.Command{
 		Use:   "list [PATH...]",
 		Short: "The images a manifest stands for",
 		Long: `Lists the images that manifests stand for, with family, platforms and facts,
-sorted by reference. No network is used; ranges of versions stand for what the
-lock says, or without an entry for what the catalog has.`,
+sorted by reference. Ranges of versions stand for what the lock says, or without
+an entry for what the catalog has. No network is used, unless --published asks
+what the registries have under each reference, and whether another tool has
+changed it since.`,
 		Example: `  canvos list
   canvos list -o json | jq -r '.images[].reference'`,
 		ValidArgsFunction: completeManifests,
 	}
+	cmd.Flags().BoolVar(&published, "published", false, "ask what is published under each reference")
+	cmd.Flags().StringVar(&to, "to", "", "with --published, look into a layout, `oci:DIR`, instead of registries")
+	r := accessFlags(d, cmd)
 	tags := tagFlag(cmd)
 	formats(d, cmd)
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ms, err := d.manifests(args, *tags)
 		if err != nil {
 			return err
@@ -45,9 +54,42 @@ lock says, or without an entry for what the catalog has.`,
 			}
 		}
 		slices.SortFunc(images, func(a, b plan.Image) int { return cmp.Compare(a.Reference, b.Reference) })
-		return view.List(d.out, d.outStyle(), d.format, images)
+		if !published {
+			return view.List(d.out, d.outStyle(), d.format, images, nil)
+		}
+		states, err := d.published(cmd.Context(), images, to, r)
+		if err != nil {
+			return err
+		}
+		return view.List(d.out, d.outStyle(), d.format, images, states)
 	}
 	return cmd
+}
+
+// published asks what is there under the references of images.
+func (d *door) published(ctx context.Context, images []plan.Image, to string, r *access) ([]view.Published, error) {
+	st, err := d.openStore(r)
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	t, _, err := d.target(to, false, st, r)
+	if err != nil {
+		return nil, err
+	}
+	var references []string
+	for _, i := range images {
+		references = append(references, i.Reference)
+	}
+	found, err := oci.PublishedAs(ctx, t, references, max(r.jobs, 8))
+	if err != nil {
+		return nil, advised(err)
+	}
+	states := []view.Published{}
+	for _, p := range found {
+		states = append(states, view.Published(p))
+	}
+	return states, nil
 }
 
 // planned is an image as plans have it, without how it is made.

@@ -58,7 +58,7 @@ Write down what should exist, see what would change, apply it.`,
 	add("write", newInit(d), newVet(d), newLock(d))
 	add("see", newList(d), newPlan(d), newCatalog(d), newExplain(d))
 	add("do", newApply(d))
-	add("more", newVersion(d), newCompletion(d))
+	add("more", newDoctor(d), newVersion(d), newCompletion(d))
 	root.SetHelpCommand(newHelp())
 	root.SetUsageTemplate(usageTemplate())
 	markRuns(root)

@@ -106,3 +106,9 @@ func inStore(st *store.Store, d plan.Digest) bool {
 	}
 	return true
 }
+
+// LayerOf is the layer that a step made, if the store knows. An empty record is a
+// step that changed nothing.
+func LayerOf(st *store.Store, step plan.Digest) (store.LayerRecord, bool) {
+	return st.Layer(stepKey(step))
+}

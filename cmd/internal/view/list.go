@@ -21,35 +21,80 @@ func list(i plan.Image) listed {
 	return listed{i.Reference, i.Family, i.KubernetesVersion, append([]string{}, i.Platforms...), i.Facts}
 }
 
-// List writes the images that manifests stand for; they are sorted by
-// reference.
-func List(w io.Writer, s Style, f Format, images []plan.Image) error {
+// Published is what is published under a reference; an empty Digest is nothing.
+type Published struct {
+	Digest  plan.Digest `json:"digest"`
+	Step    plan.Digest `json:"step"`    // "" of images that canvos did not make
+	Drifted bool        `json:"drifted"` // changed by another tool
+}
+
+// List writes the images that manifests stand for; they are sorted by reference.
+// published, if it is not nil, is what each of them is published as.
+func List(w io.Writer, s Style, f Format, images []plan.Image, published []Published) error {
 	if f == JSON {
-		all := []listed{}
-		for _, i := range images {
-			all = append(all, list(i))
+		type listedAs struct {
+			listed
+			Published *Published `json:"published,omitempty"`
+		}
+		all := []listedAs{}
+		for n, i := range images {
+			l := listedAs{listed: list(i)}
+			if published != nil {
+				l.Published = &published[n]
+			}
+			all = append(all, l)
 		}
 		return writeJSON(w, struct {
 			header
-			Images []listed `json:"images"`
+			Images []listedAs `json:"images"`
 		}{head("ImageList"), all})
 	}
 	families := map[string]bool{}
 	var t table
-	t.add("REFERENCE", "FAMILY", "PLATFORMS", "FACTS")
-	for c := range 4 {
-		t.rows[0].paint(c, faint)
+	heads := []string{"REFERENCE", "FAMILY", "PLATFORMS", "FACTS"}
+	if published != nil {
+		heads = append(heads, "PUBLISHED")
 	}
-	for _, i := range images {
+	top := t.add(heads...)
+	for c := range heads {
+		top.paint(c, faint)
+	}
+	there := 0
+	for n, i := range images {
 		families[i.Family] = true
-		t.add(i.Reference, i.Family, strings.Join(i.Platforms, " "), strings.Join(remarkable(i.Facts), " "))
+		cells := []string{i.Reference, i.Family, strings.Join(i.Platforms, " "), strings.Join(remarkable(i.Facts), " ")}
+		if published != nil {
+			text, colour := published[n].text()
+			if published[n].Digest != "" {
+				there++
+			}
+			t.add(append(cells, text)...).paint(4, colour)
+			continue
+		}
+		t.add(cells...)
 	}
 	if len(images) > 0 {
 		t.write(w, s)
 		fmt.Fprintln(w)
 	}
-	_, err := fmt.Fprintf(w, "%s in %s\n", count(len(images), "image"), count(len(families), "family"))
+	text := count(len(images), "image") + " in " + count(len(families), "family")
+	if published != nil {
+		text += fmt.Sprintf(" · %d published", there)
+	}
+	_, err := fmt.Fprintln(w, text)
 	return err
+}
+
+func (p Published) text() (text, colour string) {
+	switch {
+	case p.Digest == "":
+		return "no", faint
+	case p.Step == "":
+		return short(p.Digest) + ", not by canvos", yellow
+	case p.Drifted:
+		return short(p.Digest) + ", changed by another tool", red
+	}
+	return short(p.Digest), ""
 }
 
 // remarkable are the facts that make an image other than the usual.

@@ -89,13 +89,13 @@ func TestList(t *testing.T) {
 	images := fakePlan().Plan.Images[12:]
 	for _, v := range voices {
 		var b bytes.Buffer
-		if err := List(&b, v.Style, Text, images); err != nil {
+		if err := List(&b, v.Style, Text, images, nil); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, "list."+v.name, b.String())
 	}
 	var b bytes.Buffer
-	if err := List(&b, Style{}, JSON, images[len(images)-1:]); err != nil {
+	if err := List(&b, Style{}, JSON, images[len(images)-1:], nil); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "list.json", b.String())

@@ -74,6 +74,9 @@ type header struct {
 
 func head(kind string) header { return header{APIVersion, kind} }
 
+// Things is a number with its noun, for the door's own sentences.
+func Things(n int, noun string) string { return count(n, noun) }
+
 // count is a number with its noun: "1 error", "2 errors".
 func count(n int, noun string) string {
 	if n == 1 {
