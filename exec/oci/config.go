@@ -99,6 +99,7 @@ func annotations(op plan.ImageOp, step plan.Digest, content []plan.Digest) (map[
 		all = map[string]string{}
 	}
 	all[StepKey] = string(step)
+	all[PlatformsKey] = strings.Join(op.Platforms, " ")
 	d, err := contentOf(content)
 	all[ContentKey] = string(d)
 	return all, err

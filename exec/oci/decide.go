@@ -111,6 +111,16 @@ func judge(d *Decision, pub *image.Published, c Consent) error {
 		return err
 	}
 	facts, ours := plan.FactsOf(doc.Annotations)
+	if ours { // also of a drifted image: what a line is, no consent changes
+		if apart := factsApart(facts, d.Image.Facts); apart != "" {
+			d.refuseFacts(apart)
+			return nil
+		}
+		if dropped := platformsDropped(doc, d.Image.Platforms); dropped != "" {
+			d.refuseFacts("it was published for " + dropped + " too")
+			return nil
+		}
+	}
 	switch {
 	case !ours || doc.Annotations[StepKey] == "":
 		d.Code, d.Reason = "CV0402", "published by something else than canvos"
@@ -123,14 +133,6 @@ func judge(d *Decision, pub *image.Published, c Consent) error {
 			return nil
 		}
 		d.Action, d.Help = Refused, "--adopt '"+shortName(ref)+"' takes it over; another tag leaves it alone"
-		return nil
-	}
-	if apart := factsApart(facts, d.Image.Facts); apart != "" {
-		d.refuseFacts(apart)
-		return nil
-	}
-	if dropped := platformsDropped(doc, d.Image.Platforms); dropped != "" {
-		d.refuseFacts("it was published for " + dropped + " too")
 		return nil
 	}
 	switch {
@@ -172,8 +174,7 @@ func factsApart(published, wanted plan.Facts) string {
 
 // document is a manifest or index, as far as Decide looks at it.
 type document struct {
-	Manifests   []image.Descriptor `json:"manifests"`
-	Annotations map[string]string  `json:"annotations"`
+	Annotations map[string]string `json:"annotations"`
 }
 
 func read(raw []byte) (document, error) {
@@ -184,14 +185,11 @@ func read(raw []byte) (document, error) {
 	return doc, nil
 }
 
-// platformsDropped are those of an index that the plan has no more.
+// platformsDropped are those of an image that the plan has no more.
 func platformsDropped(doc document, wanted []string) string {
 	var dropped []string
-	for _, m := range doc.Manifests {
-		if m.Platform == nil {
-			continue
-		}
-		if name := m.Platform.OS + "/" + m.Platform.Architecture; !slices.Contains(wanted, name) {
+	for name := range strings.FieldsSeq(doc.Annotations[PlatformsKey]) {
+		if !slices.Contains(wanted, name) {
 			dropped = append(dropped, name)
 		}
 	}
@@ -247,8 +245,11 @@ func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Fact
 			continue
 		}
 		pub, err := l.target.Published(ctx, ref, "")
-		if err != nil || pub == nil {
+		if err != nil {
 			return facts, false, err
+		}
+		if pub == nil {
+			continue // damaged, or gone since it was listed
 		}
 		doc, err := read(pub.Manifest)
 		if err != nil {

@@ -36,6 +36,9 @@ const refName = "org.opencontainers.image.ref.name"
 const (
 	// StepKey names the Image step that made it.
 	StepKey = "dev.canvos.step"
+	// PlatformsKey names what it runs on, "linux/amd64 linux/arm64": the manifest of
+	// one platform does not say.
+	PlatformsKey = "dev.canvos.platforms"
 	// ContentKey is a digest over config and layers: see contentOf.
 	ContentKey = "dev.canvos.content"
 )

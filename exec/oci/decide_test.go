@@ -1,0 +1,290 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"canvos.dev/compile/plan"
+	"canvos.dev/exec"
+	"canvos.dev/exec/image"
+)
+
+var demo = plan.Facts{Release: "v4.4.12", AgentVersion: "v4.4.12", OSDistribution: "ubuntu", OSVersion: "22.04", KubernetesDistribution: "k3s", Channel: "production"}
+
+const demoLine = "docker.io/acme/ubuntu:k3s-*-demo"
+
+// wanted is a module, and the plan of one image of a line: content decides the
+// step.
+func wanted(t testing.TB, l *lab, reference, content string, facts plan.Facts, platforms ...string) *drawn {
+	d := draw(t)
+	var tops []plan.Digest
+	for _, platform := range platforms {
+		tops = append(tops, d.files(d.base(d.source(l, baseImage, platform), platform), write("/content", content)))
+	}
+	d.image(reference, "demo", plan.ImageOp{Annotations: facts.Annotations(), Facts: facts, Platforms: platforms}, tops...)
+	d.Images[0].Line = demoLine
+	return d
+}
+
+func decided(ds []Decision) string {
+	var lines []string
+	for _, d := range ds {
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s: %s", d.Action, d.Code, shortName(d.Image.Reference), d.Reason)))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestDecide(t *testing.T) {
+	other := demo
+	other.TwoNode = true
+	fleet := demo
+	fleet.Release = "v4.5.15"
+	all := func(string) bool { return true }
+	const ref, next = "docker.io/acme/ubuntu:k3s-1.30.4-v4.4.12-demo", "docker.io/acme/ubuntu:k3s-1.31.1-v4.4.12-demo"
+	for _, c := range []struct {
+		name    string
+		before  func(*lab, *Layout) // what was published
+		plan    func(*lab) *drawn
+		consent Consent
+		want    string
+	}{
+		{"new", nil, func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{}, "build  ubuntu:k3s-1.30.4-v4.4.12-demo: not published yet"},
+		{"same", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{}, "unchanged  ubuntu:k3s-1.30.4-v4.4.12-demo: DIGEST"},
+		{"other content", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "b", demo, amd64) }, Consent{}, "refused CV0401 ubuntu:k3s-1.30.4-v4.4.12-demo: published with other content"},
+		{"other release, no fact of the line", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "a", fleet, amd64) }, Consent{}, "refused CV0401 ubuntu:k3s-1.30.4-v4.4.12-demo: published with other content"},
+		{"other content, adopted", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "b", demo, amd64) }, Consent{Adopt: all}, "refused CV0401 ubuntu:k3s-1.30.4-v4.4.12-demo: published with other content"},
+		{"other content, publish replaces", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn {
+			d := wanted(t, l, ref, "b", demo, amd64)
+			d.Images[0].Publish = "replace"
+			return d
+		}, Consent{}, `replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published with other content; publish is "replace"`},
+		{"other content, --replace", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "b", demo, amd64) }, Consent{Replace: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published with other content; --replace consents"},
+		{"--replace of another", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "b", demo, amd64) }, Consent{Replace: func(r string) bool { return r == next }}, "refused CV0401 ubuntu:k3s-1.30.4-v4.4.12-demo: published with other content"},
+		{"other facts", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "a", other, amd64) }, Consent{Replace: all, Adopt: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: published with twoNode: false, and wanted with true"},
+		{"other facts and a new version", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, next, "a", other, amd64) }, Consent{Replace: all, Adopt: all}, "refused CV0403 ubuntu:k3s-1.31.1-v4.4.12-demo: other images of the line ubuntu:k3s-*-demo are published with twoNode: false, and wanted with true"},
+		{"new version", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, next, "a", demo, amd64) }, Consent{}, "build  ubuntu:k3s-1.31.1-v4.4.12-demo: not published yet"},
+		{"new version after a damaged one", func(l *lab, out *Layout) {
+			publishes(t, "docker.io/acme/ubuntu:k3s-1.0.0-v4.4.12-demo", "a", demo, amd64)(l, out)
+			p, err := out.Published(t.Context(), "docker.io/acme/ubuntu:k3s-1.0.0-v4.4.12-demo", "")
+			check(t, err)
+			check(t, os.Remove(out.file(p.Digest)))
+			publishes(t, ref, "b", demo, amd64)(l, out)
+		}, func(l *lab) *drawn { return wanted(t, l, next, "a", other, amd64) }, Consent{}, "refused CV0403"},
+		{"platform added", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64, arm64) }, Consent{Replace: all}, "replace"},
+		{"platform dropped", publishes(t, ref, "a", demo, amd64, arm64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
+		{"platform exchanged", publishes(t, ref, "a", demo, arm64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
+		{"foreign", foreign(t, ref), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0402 ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos"},
+		{"foreign, adopted", foreign(t, ref), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos; taken over"},
+		{"drifted", drifts(t, ref, demo), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0402 ubuntu:k3s-1.30.4-v4.4.12-demo: changed by another tool since canvos published it"},
+		{"drifted, adopted", drifts(t, ref, demo), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: changed by another tool since canvos published it; taken over"},
+		{"drifted, of other facts, adopted", drifts(t, ref, other), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "refused CV0403"},
+	} {
+		for _, remembers := range []bool{true, false} {
+			l := newLab(t, Rule{"docker.io/acme/base", "oci:bases"})
+			l.writeAll("bases", layoutOf(t, map[string]built{baseImage: list(t, image.Index, plainImage(t, amd64, dir("etc")), plainImage(t, arm64, dir("etc")))}))
+			out := &Layout{Dir: path.Join(t.TempDir(), "out"), Store: l.sources.Store}
+			if c.before != nil {
+				c.before(l, out)
+			}
+			st := l.sources.Store
+			if !remembers {
+				st = newLab(t).sources.Store
+			}
+			ds, err := Decide(t.Context(), out, st, c.plan(l).Plan, c.consent, 2)
+			if err != nil || len(ds) != 1 {
+				t.Errorf("%s: %v, %v", c.name, ds, err)
+				continue
+			}
+			got := decided(ds)
+			if ds[0].Before != "" {
+				got = strings.Replace(got, string(ds[0].Before), "DIGEST", 1)
+			}
+			if !strings.HasPrefix(got, c.want) {
+				t.Errorf("%s: %s", c.name, got)
+			}
+			if (ds[0].Action == Refused) != (ds[0].Code != "" && ds[0].Help != "") {
+				t.Errorf("%s: code %q, help %q", c.name, ds[0].Code, ds[0].Help)
+			}
+		}
+	}
+}
+
+// publishes runs a plan of one image.
+func publishes(t testing.TB, reference, content string, facts plan.Facts, platforms ...string) func(*lab, *Layout) {
+	return func(l *lab, out *Layout) {
+		d := wanted(t, l, reference, content, facts, platforms...)
+		_, err := (&Engine{Sources: l.sources, Target: out}).Run(t.Context(), d.Plan, func(exec.Event) {})
+		check(t, err)
+	}
+}
+
+// foreign puts an image there that some other tool made.
+func foreign(t testing.TB, reference string) func(*lab, *Layout) {
+	return func(_ *lab, out *Layout) { put(t, out, ready(t, reference, "x", "by docker")) }
+}
+
+// drifts publishes, and lets another tool add a layer and keep the annotations.
+func drifts(t testing.TB, reference string, facts plan.Facts) func(*lab, *Layout) {
+	return func(l *lab, out *Layout) {
+		publishes(t, reference, "a", facts, amd64)(l, out)
+		p, err := out.Published(t.Context(), reference, "")
+		check(t, err)
+		var m map[string]any
+		check(t, json.Unmarshal(p.Manifest, &m))
+		m["layers"] = append(m["layers"].([]any), m["layers"].([]any)[0])
+		img := ready(t, reference, "demo")
+		img.Manifest, err = json.Marshal(m)
+		check(t, err)
+		img.Digest, img.Size = plan.DigestOf(img.Manifest), int64(len(img.Manifest))
+		put(t, out, img)
+	}
+}
+
+func TestDecideAsksEachReferenceOnce(t *testing.T) {
+	l := newLab(t, Rule{"docker.io/acme/base", "oci:bases"})
+	l.writeAll("bases", layoutOf(t, map[string]built{baseImage: plainImage(t, amd64, dir("etc"))}))
+	d := draw(t)
+	base := d.base(d.source(l, baseImage, amd64), amd64)
+	for i := range 30 {
+		d.image(fmt.Sprintf("docker.io/acme/ubuntu:k3s-1.30.%d-v4.4.12-demo", i), "demo", plan.ImageOp{}, d.files(base, write("/n", fmt.Sprint(i))))
+		d.Images[i].Line = demoLine
+	}
+	out, _ := l.apply(d)
+	for _, known := range []bool{true, false} {
+		st := l.sources.Store
+		if !known {
+			st = newLab(t).sources.Store
+		}
+		counted := &countingTarget{Layout: out, asked: map[string]int{}}
+		if _, err := Decide(t.Context(), counted, st, d.Plan, Consent{}, 1); err != nil {
+			t.Fatal(err)
+		}
+		if len(counted.asked) != 30 {
+			t.Errorf("%d references were asked for", len(counted.asked))
+		}
+		for ref, n := range counted.asked {
+			if n != 1 {
+				t.Errorf("%s: %d times", ref, n)
+			}
+		}
+	}
+	broken := errors.New("no route")
+	_, err := Decide(t.Context(), &countingTarget{Layout: out, asked: map[string]int{}, err: broken}, l.sources.Store, d.Plan, Consent{}, 4)
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "ask for docker.io/acme/ubuntu:k3s-1.30.0-v4.4.12-demo: no route") {
+		t.Error(err)
+	}
+}
+
+type countingTarget struct {
+	*Layout
+	asked map[string]int
+	err   error
+}
+
+func (c *countingTarget) Published(ctx context.Context, reference string, known plan.Digest) (*image.Published, error) {
+	c.mu.Lock()
+	c.asked[reference]++
+	c.mu.Unlock()
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.Layout.Published(ctx, reference, known)
+}
+
+func TestKeptOf(t *testing.T) {
+	out := targetIn(t, filepath.Join(t.TempDir(), "out"))
+	for _, ref := range []string{"k3s-1.30.4-v4.4.12-demo", "k3s-1.29.8-v4.4.12-demo", "k3s-1.29.8-v4.4.12-demo-r2", "k3s-1.29.8-v4.4.12-other", "rke2-1.29.8-v4.4.12-demo"} {
+		put(t, out, ready(t, "docker.io/acme/ubuntu:"+ref, "f", ref))
+	}
+	kept, err := KeptOf(t.Context(), out, []string{demoLine, "docker.io/acme/none:k3s-*"}, func(ref string) bool { return strings.HasSuffix(ref, "1.30.4-v4.4.12-demo") })
+	if want := "kept  ubuntu:k3s-1.29.8-v4.4.12-demo: no longer declared\nkept  ubuntu:k3s-1.29.8-v4.4.12-demo-r2: no longer declared"; err != nil || decided(kept) != want {
+		t.Errorf("%v\n%s", err, decided(kept))
+	}
+}
+
+func TestInLine(t *testing.T) {
+	for _, c := range []struct {
+		line, reference string
+		want            bool
+	}{
+		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-demo", true},
+		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-demo-r12", true},
+		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.10.0-rc.2-demo", true},
+		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-demo-r", false},
+		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-demo-rx", false},
+		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-my-demo", false},
+		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12", false},
+		{"a/u:k3s-*-demo", "a/u:k3s-latest-demo", false},
+		{"a/u:k3s-*-demo", "a/ubuntu:k3s-1.30.4-v4.4.12-demo", false},
+		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.4.12", true},
+		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.4.12-r2", true},
+		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.10.0-rc.2", true},
+		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.4.12-demo", false},
+		{"a/u:kubeadm-*-x", "a/u:kubeadm-fips-1.30.4-v4.4.12-x", false},
+		{"a/u:kubeadm-fips-*-x", "a/u:kubeadm-fips-1.30.4-v4.4.12-x", true},
+	} {
+		if got := InLine(c.line, c.reference); got != c.want {
+			t.Errorf("%s, %s: %t", c.line, c.reference, got)
+		}
+	}
+}
+
+// What carrying out a plan costs is never more than was said, and exactly that
+// once the layers are known.
+func TestEstimate(t *testing.T) {
+	shared := strings.Repeat("0123456789abcdef", 4096)
+	a := plainImage(t, amd64, file("f", noise(1, 100_000)))
+	component := plainImage(t, amd64, file("g", noise(2, 50_000)))
+	reg := newRegistry(t, map[string]built{"acme/base:22.04": a, "acme/tool:1": component})
+	l := newLab(t, Rule{"docker.io", reg.host})
+	l.write("overlay/x", []byte(shared))
+	d := draw(t)
+	base := d.base(d.source(l, baseImage, amd64), amd64)
+	both := d.files(base, plan.Action{Copy: &plan.Copy{Source: d.source(l, tool, amd64), From: "/", To: "/"}})
+	both = d.files(both, plan.Action{Copy: &plan.Copy{Source: d.source(l, "file:overlay", ""), From: "/", To: "/"}})
+	for _, n := range []string{"1", "2"} {
+		d.image("docker.io/acme/ubuntu:"+n, "demo", plan.ImageOp{}, d.files(both, write("/n", n)))
+	}
+	l = l.again() // of what was read to make the plan, nothing is there
+	st, places := l.sources.Store, l.sources.Places
+	out := &Layout{Dir: path.Join(t.TempDir(), "out"), Store: st}
+	ds, err := Decide(t.Context(), out, st, d.Plan, Consent{}, 2)
+	check(t, err)
+	before := EstimateOf(st, places, d.Plan, ds)
+	if before.Download != a.size()+component.size() || before.There != 0 || before.Exact || before.Store < before.Download {
+		t.Errorf("before: %+v; the images have %d and %d bytes", before, a.size(), component.size())
+	}
+	r, err := (&Engine{Sources: l.sources, Target: out, Jobs: 2}).Run(t.Context(), d.Plan, func(exec.Event) {})
+	check(t, err)
+	usage, err := st.Usage()
+	check(t, err)
+	blobs := int64(0)
+	entries, err := os.ReadDir(filepath.Join(st.Dir(), "blobs", "sha256"))
+	check(t, err)
+	for _, e := range entries {
+		info, err := e.Info()
+		check(t, err)
+		blobs += info.Size()
+	}
+	const documents = 8 << 10 // configs and manifests of a few images
+	if r.Bytes.Uploaded > before.Upload+documents || blobs > before.Store+documents {
+		t.Errorf("said %+v, uploaded %d, stored %d (%+v)", before, r.Bytes.Uploaded, blobs, usage)
+	}
+	// The same images elsewhere: everything is there.
+	after := EstimateOf(st, places, d.Plan, ds)
+	if !after.Exact || after.There != after.Download || after.Store != 0 || after.Upload > r.Bytes.Uploaded || after.Upload < r.Bytes.Uploaded-documents {
+		t.Errorf("after: %+v, uploaded %d", after, r.Bytes.Uploaded)
+	}
+	ds, err = Decide(t.Context(), out, st, d.Plan, Consent{}, 2)
+	check(t, err)
+	if e := EstimateOf(st, places, d.Plan, ds); e != (Estimate{Exact: true}) {
+		t.Errorf("nothing to do: %+v", e)
+	}
+}
