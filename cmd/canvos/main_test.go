@@ -48,6 +48,7 @@ func TestStories(t *testing.T) {
 			"exits":    exits,
 			"cp-r":     copyTree,
 			"registry": startRegistry,
+			"silent":   silent,
 		},
 	})
 }
@@ -104,6 +105,41 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("docker-registry does not answer at %s", addr)
+}
+
+// silent listens where nobody ever answers, and names the place in a variable; with
+// a command it waits until somebody has asked:
+//
+//	silent HOST
+//	silent HOST asked
+func silent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: silent VARIABLE [asked]")
+	}
+	mark := ts.MkAbs(".asked-" + args[0])
+	if len(args) > 1 {
+		for range 200 {
+			if _, err := os.Stat(mark); err == nil {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		ts.Fatalf("nobody asked %s", args[0])
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close() // held open until the story ends
+			os.WriteFile(mark, nil, 0o644)
+		}
+	}()
 }
 
 // exits runs a command that must end with one exit code:

@@ -59,19 +59,7 @@ func ShowSummary(w io.Writer, s Style, sum Summary) {
 	numbers = append(numbers, "reused "+count(int(b.Reused), "layer"), Duration(sum.Took))
 	fmt.Fprintf(w, "  %s\n", strings.Join(numbers, " · "))
 
-	var t table
-	t.indent = "  "
-	for _, i := range sum.Result.Images {
-		if i.State == exec.Failed {
-			_, name := splitReference(i.Reference)
-			text := i.Error
-			if at := sum.Places[i.Reference]; at != "" && !strings.Contains(text, at) {
-				text += " (" + at + ")"
-			}
-			t.add("failed", name, indentRest(text)).paint(0, red)
-		}
-	}
-	t.write(w, s)
+	sum.failures(w, s)
 	for _, n := range sum.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
 	}
@@ -94,4 +82,34 @@ func ResultJSON(w io.Writer, r exec.Result) error {
 		Images []exec.ImageResult `json:"images"`
 		Bytes  exec.Bytes         `json:"bytes"`
 	}{head("Result"), images, r.Bytes})
+}
+
+// failures writes what failed, and each cause once.
+func (sum *Summary) failures(w io.Writer, s Style) {
+	var causes []string
+	images := map[string][]string{}
+	for _, i := range sum.Result.Images {
+		if i.State != exec.Failed {
+			continue
+		}
+		text := i.Error
+		if at := sum.Places[i.Reference]; at != "" && !strings.HasSuffix(text, ")") { // it names no place itself
+			text += " (" + at + ")"
+		}
+		if images[text] == nil {
+			causes = append(causes, text)
+		}
+		_, name := splitReference(i.Reference)
+		images[text] = append(images[text], name)
+	}
+	for _, c := range causes {
+		for n, name := range images[c] {
+			word := "failed"
+			if n > 0 {
+				word = "      "
+			}
+			fmt.Fprintf(w, "  %s  %s\n", s.paint(word, red), name)
+		}
+		fmt.Fprintf(w, "          %s\n", strings.ReplaceAll(c, "\n", "\n          "))
+	}
 }
