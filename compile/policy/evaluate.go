@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -96,6 +95,13 @@ func sound(ps []*problem.Problem) bool {
 	})
 }
 
+// Errors are those that a review does not say itself, by rules of its own.
+func (out *Manifest) Errors() []*problem.Problem {
+	return slices.DeleteFunc(slices.Clone(out.Problems), func(p *problem.Problem) bool {
+		return p.Severity != problem.Error || p.Code == ofLines
+	})
+}
+
 // lower makes the plan, by the lock alone if that suffices.
 func (out *Manifest) lower(m *compile.Manifest, in Input) {
 	var ps []*problem.Problem
@@ -141,11 +147,10 @@ func (out *Manifest) lower(m *compile.Manifest, in Input) {
 func guess(of *Manifest) {
 	for i := range of.Families {
 		f := &of.Families[i]
-		content := map[string]any{"files": f.Files, "epoch": of.Epoch}
-		for _, p := range slices.Sorted(maps.Keys(f.Values)) {
-			if !slices.Contains(outside, p) && !isAcknowledge(p) {
-				content[p] = f.Values[p].V
-			}
+		content := values(f)
+		content["epoch"] = of.Epoch
+		for _, p := range outside {
+			delete(content, p)
 		}
 		for n := range f.Images {
 			content["version"] = f.Images[n].Version
@@ -160,3 +165,45 @@ func guess(of *Manifest) {
 
 // outside are the values that are no part of what an image is.
 var outside = []string{"registry", "repository", "tag", "revision", "publish", "kubernetes.versions"}
+
+// FromPlan is a manifest of which only the plan is known. Of its families only
+// the facts of their images are.
+func FromPlan(name string, p plan.Plan) Manifest {
+	m := Manifest{Name: name, Plan: p, Exact: true, Declared: map[string]lock.LineFacts{}}
+	at := map[string]int{}
+	for _, i := range p.Images {
+		n, ok := at[i.Family]
+		if !ok {
+			n = len(m.Families)
+			at[i.Family] = n
+			m.Families = append(m.Families, Family{Name: i.Family, At: i.At, Line: i.Line, Values: map[string]Value{}, Files: map[string]plan.Digest{}, Partial: true})
+		}
+		f := &m.Families[n]
+		f.Images = append(f.Images, Image{Reference: i.Reference, Version: i.KubernetesVersion, Platforms: i.Platforms, Facts: i.Facts, Publish: i.Publish, Step: i.Step, At: i.At})
+		f.fromFacts(i)
+	}
+	for i := range m.Families {
+		versions := m.Families[i].texts("kubernetes.versions")
+		slices.SortFunc(versions, compareVersions)
+		slices.SortFunc(m.Families[i].Images, byReference)
+	}
+	return m
+}
+
+// fromFacts is what an image of a plan tells of its family.
+func (out *Family) fromFacts(i plan.Image) {
+	for path, v := range map[string]string{
+		"canvos": i.Facts.Release, "os.distribution": i.Facts.OSDistribution, "os.version": i.Facts.OSVersion,
+		"kubernetes.distribution": i.Facts.KubernetesDistribution, "channel": i.Facts.Channel, "publish": i.Publish,
+	} {
+		if v != "" {
+			out.Values[path] = Value{v, i.At}
+		}
+	}
+	for path, v := range map[string]bool{"techPreview": i.Facts.TechPreview, "twoNode": i.Facts.TwoNode, "fips": i.Facts.FIPS, "uki": i.Facts.UKI} {
+		if v {
+			out.Values[path] = Value{v, i.At}
+		}
+	}
+	out.Values["kubernetes.versions"] = Value{append(out.texts("kubernetes.versions"), i.KubernetesVersion), i.At}
+}

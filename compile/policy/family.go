@@ -14,8 +14,8 @@ type Family struct {
 	Name string
 	At   plan.Pos
 	// Values hold strings, booleans, numbers and lists of strings by path:
-	// "os.version", "labels.team", `overlay."/etc"`. An empty text, an empty
-	// list and false are not there.
+	// "os.version", "labels.team", `overlay."/etc"`. An empty text and an empty
+	// list are not there.
 	Values map[string]Value
 	// Files are the digests of the local files and trees it names, by their
 	// path as written; "" if one cannot be read.
@@ -26,6 +26,8 @@ type Family struct {
 	// Extensions says that Kubernetes comes as a systemd extension: the 4.10
 	// line with bundleKubernetes: false.
 	Extensions bool
+	// Partial says that only what a plan tells of a family is known.
+	Partial bool
 }
 
 // Value is what a field holds, and where it was written.
@@ -68,8 +70,7 @@ func familyOf(m *compile.Manifest, f *compile.Family, images []compile.Image) Fa
 		"techPreview": f.TechPreview, "twoNode": f.TwoNode, "fips": f.FIPS, "uki": f.UKI, "updateKernel": f.UpdateKernel,
 		"cisHardening": f.CISHardening, "bundleKubernetes": f.BundleKubernetes, "maas": f.MAAS,
 	} {
-		// Whether the 4.10 line was told is a value of its own.
-		if v.V || v.Set && path == "bundleKubernetes" {
+		if v.V || v.Set {
 			out.Values[path] = Value{v.V, v.At}
 		}
 	}

@@ -19,7 +19,7 @@ func judgeTwoNode(j *judgement) {
 		if !known || was.facts.TwoNode == f.is("twoNode") {
 			return
 		}
-		help := "leave " + quoted(f.Name) + " as it was, and make a new family with another tag, for example " + quoted(otherTag(f)) + "; move clusters by installing them anew"
+		help := "leave " + quoted(f.Name) + " as it was, and make a new family with another tag, for example " + quoted(j.otherTag(f)) + "; move clusters by installing them anew"
 		j.find(Finding{
 			Message: "the line " + short(f.Line) + " has twoNode: " + flag(was.facts.TwoNode) + " at " + was.by + " and cannot become " + flag(f.is("twoNode")),
 			Help:    help, Family: f.Name, Reference: f.Line, At: f.at("twoNode"), Also: places(was.at),
@@ -29,15 +29,18 @@ func judgeTwoNode(j *judgement) {
 }
 
 // otherTag is a tag that makes another line of a family that flipped.
-func otherTag(f *Family) string {
+func (j *judgement) otherTag(f *Family) string {
 	tag := f.text("tag")
 	if f.is("twoNode") {
 		return strings.TrimPrefix(tag+"-two-node", "-")
 	}
-	if rest := strings.Trim(marked.ReplaceAllString(tag, "-"), "-._"); rest != tag && rest != "" {
-		return rest
+	rest := strings.Trim(marked.ReplaceAllString(tag, "-"), "-._")
+	taken := rest == "" || rest == tag
+	j.declared(func(_ *Manifest, other *Family) { taken = taken || other.text("tag") == rest })
+	if taken {
+		return strings.TrimPrefix(rest+"-etcd", "-")
 	}
-	return strings.TrimPrefix(tag+"-etcd", "-")
+	return rest
 }
 
 // judgeLines does the same for the other facts.
@@ -101,7 +104,7 @@ func (j *judgement) published(fact string) {
 		}
 		j.find(Finding{
 			Message: "the registry says of the line " + short(f.Line) + ": " + r.Reason,
-			Help:    "make a new family with another tag, for example " + quoted(otherTag(f)) + ", and leave what is published as it is",
+			Help:    "make a new family with another tag, for example " + quoted(j.otherTag(f)) + ", and leave what is published as it is",
 			Family:  f.Name, Reference: f.Line, At: f.at(path),
 		})
 	}
@@ -152,7 +155,7 @@ func judgeMarks(j *judgement) {
 		if _, old := before[f.Line]; old || !f.is("twoNode") || marked.MatchString(strings.ToLower(f.text("tag"))) {
 			return
 		}
-		j.family(f, "tag", "the new two-node line "+short(f.Line)+" does not say so in its tag", "tag: "+quoted(otherTag(f)))
+		j.family(f, "tag", "the new two-node line "+short(f.Line)+" does not say so in its tag", "tag: "+quoted(j.otherTag(f)))
 	})
 }
 

@@ -68,9 +68,6 @@ func why(p *Pair, changes []plan.Change) []string {
 	for _, path := range paths {
 		lines = append(lines, difference(path, p.Change.Before[path], p.Change.After[path]))
 	}
-	if p.Change.Renamed != "" {
-		lines = append(lines, "renamed from "+p.Change.Renamed)
-	}
 	if p.InBefore.Name != p.InAfter.Name && len(lines) > 0 {
 		lines = append(lines, "moved from "+p.InBefore.Name)
 	}

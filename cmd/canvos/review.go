@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"canvos.dev/cmd/internal/git"
+	"canvos.dev/cmd/internal/view"
+	"canvos.dev/compile/plan"
+	"canvos.dev/compile/policy"
+	"canvos.dev/exec/oci"
+)
+
+func newReview(d *door) *cobra.Command {
+	r := &reviewing{door: d}
+	cmd := &cobra.Command{
+		Use:   "review [PATH]",
+		Short: "A change's effect, and the policies' verdict on it",
+		Long: `Compares all manifests below PATH (default ".") with those of a base revision,
+and judges what the change does to images: by the rules that canvos brings along
+and by the organisation's own, as they were before the change.
+
+Base is the merge base with what continuous integration announces, or with the
+upstream branch; head is the work tree. Neither work tree nor index is touched,
+and nothing is fetched.`,
+		Example: `  canvos review
+  canvos review --base origin/main edge
+  canvos review --base v1.2 --head HEAD -o json`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeManifests,
+	}
+	cmd.Flags().StringVar(&r.base, "base", "", "the `revision` to compare with")
+	cmd.Flags().StringVar(&r.head, "head", "", "the `revision` that is judged (default: the work tree)")
+	cmd.Flags().StringVar(&r.to, "to", "", "compare with what is published in a layout, `oci:DIR`, instead of registries")
+	cmd.Flags().BoolVar(&r.offline, "offline", false, "ask no registry")
+	cmd.Flags().BoolVar(&r.requireRegistry, "require-registry", false, "deny when the registry cannot be asked")
+	choose(cmd, &r.failOn, "fail-on", "", "verdict that exits 4:", "deny", "warn")
+	choose(cmd, &r.shape, "view", "", "how much is shown:", "short", "full")
+	setting(cmd.Flags(), "offline", "require-registry", "fail-on", "view", "base", "to")
+	r.access = accessFlags(d, cmd)
+	r.tags = tagFlag(cmd)
+	formats(d, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		r.path = "."
+		if len(args) > 0 {
+			r.path = args[0]
+		}
+		return r.run(cmd.Context())
+	}
+	return cmd
+}
+
+// reviewing is one run of review.
+type reviewing struct {
+	*door
+	path, base, head, to     string
+	offline, requireRegistry bool
+	failOn, shape            string
+	access                   *access
+	tags                     *[]string
+}
+
+func (r *reviewing) run(ctx context.Context) error {
+	base, head, err := r.sides(ctx)
+	if err != nil {
+		return err
+	}
+	defer base.close()
+	defer head.close()
+	if len(base.places)+len(head.places) == 0 {
+		return fail(exitError, "canvos init makes a first manifest", "no manifest below %s, neither at base nor at head", r.path)
+	}
+	b, h, err := r.evaluated(base, head)
+	if err != nil {
+		return err
+	}
+	c := policy.Compare(b, h)
+	o := policy.Options{Today: time.Now().UTC().Format(time.DateOnly), Settings: policy.Settings{}, Observed: r.observe(ctx, c)}
+	if r.requireRegistry {
+		s := o.Settings["registry-unchecked"]
+		s.Severity, s.Off = policy.SeverityDeny, false
+		o.Settings["registry-unchecked"] = s
+	}
+	review := policy.Judge(c, o)
+	if r.format == view.JSON {
+		err = view.ReviewJSON(r.out, review)
+	} else {
+		view.ShowReview(r.out, r.outStyle(), review, r.shape == "full")
+	}
+	if err != nil {
+		return err
+	}
+	return r.exit(review)
+}
+
+// exit is 3 if the manifest itself is wrong, 4 if the verdict is.
+func (r *reviewing) exit(review policy.Review) error {
+	for _, f := range review.Findings {
+		if f.Rule == "manifest-invalid" && !f.Waived() && f.Severity == policy.SeverityDeny {
+			return told(exitInvalid)
+		}
+	}
+	if review.Verdict == policy.Deny || review.Verdict == policy.Warn && r.failOn == "warn" {
+		return told(exitRefused)
+	}
+	return nil
+}
+
+// sides finds both states.
+func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
+	abs := r.absolute(r.path)
+	in := existing(abs)
+	repo, err := git.Open(ctx, in)
+	if err != nil {
+		return nil, nil, fail(exitError, "canvos diff A B compares directories", "%s: %v", r.path, err)
+	}
+	rest, err := filepath.Rel(in, abs)
+	if err != nil {
+		return nil, nil, err
+	}
+	at := filepath.ToSlash(filepath.Join(repo.Prefix, rest))
+	headCommit := "HEAD"
+	if r.head != "" {
+		headCommit = r.head
+	}
+	if _, err := repo.Commit(ctx, headCommit); err != nil {
+		return nil, nil, historyFailure(err)
+	}
+	name, commit, err := r.baseOf(ctx, repo, headCommit)
+	if err != nil {
+		return nil, nil, err
+	}
+	shown := r.nameOf(abs)
+	if strings.HasSuffix(shown, ".cue") {
+		shown = filepath.ToSlash(filepath.Dir(shown))
+	}
+	if r.head != "" {
+		prefix, strip := r.fromHere(repo, abs, at)
+		if head, err = atRevision(ctx, repo, r.head, revisionPath{at, shown, prefix, strip}, *r.tags, false); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		if repo.Root == "" {
+			return nil, nil, fail(exitUsage, "--head REV names what is judged", "a bare repository has no work tree")
+		}
+		if head, err = r.onDisk(r.path, *r.tags, false); err != nil {
+			return nil, nil, err
+		}
+		head.Name = "the work tree"
+	}
+	base, err = atRevision(ctx, repo, commit, revisionPath{at, shown, commit[:min(7, len(commit))] + ":", ""}, *r.tags, false)
+	if err != nil {
+		head.close()
+		return nil, nil, err
+	}
+	base.Name = name
+	return base, head, nil
+}
+
+// fromHere is what makes a path in the repository one from the working directory:
+// what is put before it, and what is taken away then.
+func (d *door) fromHere(repo *git.Repo, abs, at string) (prefix, strip string) {
+	if repo.Root == "" {
+		return "", ""
+	}
+	root := filepath.ToSlash(abs) // as the person came to it; repo.Root has no links
+	if at != "." {
+		root = strings.TrimSuffix(root, "/"+at)
+	}
+	return root + "/", filepath.ToSlash(d.dir) + "/"
+}
+
+// existing is a directory, or the nearest above that exists.
+func existing(abs string) string {
+	for {
+		if fi, err := os.Stat(abs); err == nil && fi.IsDir() || filepath.Dir(abs) == abs {
+			return abs
+		}
+		abs = filepath.Dir(abs)
+	}
+}
+
+// announced are what systems of continuous integration say that a change is to
+// be merged into: commits first, then branches.
+var announced = []struct{ variable, kind string }{
+	{"CI_MERGE_REQUEST_DIFF_BASE_SHA", "commit"},      // GitLab
+	{"GITHUB_BASE_REF", "branch"},                     // GitHub
+	{"CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "branch"}, // GitLab
+	{"BITBUCKET_PR_DESTINATION_BRANCH", "branch"},     // Bitbucket
+	{"SYSTEM_PULLREQUEST_TARGETBRANCH", "branch"},     // Azure Pipelines: refs/heads/main
+	{"BUILDKITE_PULL_REQUEST_BASE_BRANCH", "branch"},  // Buildkite
+	{"CHANGE_TARGET", "branch"},                       // Jenkins
+	{"DRONE_TARGET_BRANCH", "branch"},                 // Drone, Woodpecker
+}
+
+// baseOf is what a change is compared with: its name, and the commit.
+func (r *reviewing) baseOf(ctx context.Context, repo *git.Repo, head string) (name, commit string, err error) {
+	if r.base != "" {
+		commit, err := repo.Commit(ctx, r.base)
+		if err != nil {
+			return "", "", historyFailure(err)
+		}
+		return r.base, commit, nil
+	}
+	for _, a := range announced {
+		v := strings.TrimPrefix(r.env(a.variable), "refs/heads/")
+		switch {
+		case v == "":
+			continue
+		case a.kind == "commit":
+			commit, err := repo.Commit(ctx, v)
+			if err != nil {
+				return "", "", historyFailure(err)
+			}
+			return v[:min(7, len(v))], commit, nil
+		}
+		branch := "origin/" + v
+		if _, err := repo.Commit(ctx, branch); err != nil {
+			if _, local := repo.Commit(ctx, v); local != nil {
+				return "", "", historyFailure(err)
+			}
+			branch = v
+		}
+		return mergeBase(ctx, repo, branch, head)
+	}
+	if up := repo.Upstream(ctx); up != "" {
+		return mergeBase(ctx, repo, up, head)
+	}
+	for _, branch := range []string{"main", "master"} {
+		if _, err := repo.Commit(ctx, "refs/heads/"+branch); err == nil {
+			return mergeBase(ctx, repo, branch, head)
+		}
+	}
+	return "", "", fail(exitUsage, "--base REV names it", "there is no upstream branch to compare with")
+}
+
+func mergeBase(ctx context.Context, repo *git.Repo, branch, head string) (string, string, error) {
+	commit, err := repo.MergeBase(ctx, branch, head)
+	if err != nil {
+		return "", "", historyFailure(err)
+	}
+	return branch, commit, nil
+}
+
+// observe asks what is published of the images of families that change.
+func (r *reviewing) observe(ctx context.Context, c *policy.Comparison) policy.Observed {
+	o := policy.Observed{Free: map[string]bool{}}
+	touched := map[string]bool{}
+	for _, p := range c.Pairs {
+		if p.Effect && p.After != nil {
+			for _, i := range p.After.Images {
+				touched[i.Reference] = true
+			}
+		}
+	}
+	if len(touched) == 0 {
+		return o
+	}
+	if r.offline && r.to == "" {
+		o.Unchecked = "--offline"
+		return o
+	}
+	st, err := r.openStore(r.access)
+	if err != nil {
+		o.Unchecked = err.Error()
+		return o
+	}
+	defer st.Close()
+	t, _, err := r.target(r.to, false, st, r.access)
+	if err != nil {
+		o.Unchecked = err.Error()
+		return o
+	}
+	for _, m := range c.Head.Manifests {
+		if len(m.Plan.Images) == 0 && len(m.Families) > 0 {
+			o.Unchecked = "the manifest " + m.Name + " has no plan"
+			continue
+		}
+		p := only(m.Plan, func(i plan.Image) bool { return touched[i.Reference] })
+		ds, err := oci.Decide(ctx, t, st, p, oci.Consent{Replace: never, Adopt: never}, max(r.access.jobs, 8))
+		if err != nil {
+			o.Unchecked = err.Error()
+			continue
+		}
+		for _, one := range ds {
+			switch {
+			case one.Action == oci.Build:
+				o.Free[one.Image.Reference] = true
+			case one.Action == oci.Refused && (m.Exact || one.Code == "CV0403"):
+				o.Refusals = append(o.Refusals, policy.Refusal{Reference: one.Image.Reference, Code: one.Code, Reason: one.Reason, Help: one.Help})
+			}
+		}
+	}
+	return o
+}
+
+func never(string) bool { return false }

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"canvos.dev/cmd/internal/git"
+	"canvos.dev/compile"
+	"canvos.dev/compile/lock"
+	"canvos.dev/compile/plan"
+	"canvos.dev/compile/policy"
+	"canvos.dev/compile/problem"
+)
+
+// A side is one of the two states that a review compares, before anything in it
+// is evaluated.
+type side struct {
+	policy.Side
+	places []place
+	tree   *git.Tree  // nil if it is not a revision
+	plan   *plan.Plan // set instead if it is a saved plan
+}
+
+func (s *side) close() {
+	if s.tree != nil {
+		s.tree.Close()
+	}
+}
+
+// A place is where a manifest of a side lies.
+type place struct {
+	files fs.FS // of its module
+	ask   evaluation
+}
+
+// evaluation is what one manifest is to be evaluated with, besides its files. It
+// is plain data, so that another process can be asked.
+type evaluation struct {
+	Name      string // of the manifest
+	Dir, File string // as in compile.Source
+	Tags      []string
+	// Prefix and Strip say how a path in the module is shown: the first is put
+	// before it, the second taken away.
+	Prefix, Strip string
+	// Lock and Other are the texts of its lock and of the other side's; nil
+	// where there is none.
+	Lock, Other []byte
+}
+
+// evaluate evaluates one manifest.
+func evaluate(files fs.FS, q evaluation) policy.Manifest {
+	show := func(p string) string { return strings.TrimPrefix(q.Prefix+p, q.Strip) }
+	in := policy.Input{
+		Name:   q.Name,
+		Source: compile.Source{FS: files, Dir: q.Dir, File: q.File, Tags: q.Tags, Show: show},
+	}
+	if q.Lock != nil {
+		in.Lock, in.Unread = compile.ReadLock(show(path.Join(q.Dir, lock.Name)), q.Lock)
+	}
+	if q.Other != nil {
+		var unread *problem.Problem
+		if in.Other, unread = compile.ReadLock("", q.Other); unread != nil {
+			in.Other = nil // said where it is a side's own
+		}
+	}
+	return policy.Evaluate(in)
+}
+
+// evaluated is both sides, each manifest evaluated with what the other side's
+// lock knows.
+func (d *door) evaluated(base, head *side) (policy.State, policy.State, error) {
+	texts := func(s *side) map[string][]byte {
+		all := map[string][]byte{}
+		for _, p := range s.places {
+			all[p.ask.Name] = p.ask.Lock
+		}
+		return all
+	}
+	baseLocks, headLocks := texts(base), texts(head)
+	state := func(s *side, other map[string][]byte) (policy.State, error) {
+		var all []policy.Manifest
+		if s.plan != nil {
+			all = append(all, policy.FromPlan(".", *s.plan))
+		}
+		for _, p := range s.places {
+			p.ask.Other = other[p.ask.Name]
+			m := evaluate(p.files, p.ask)
+			all = append(all, m)
+		}
+		return policy.StateOf(s.Side, all), nil
+	}
+	b, err := state(base, headLocks)
+	if err != nil {
+		return b, b, err
+	}
+	h, err := state(head, baseLocks)
+	return b, h, err
+}
+
+// onDisk is a side of the work tree: all manifests at and below a directory, or
+// the one that a file stands for. relative names them as they lie below it, so
+// that two directories can be compared.
+func (d *door) onDisk(arg string, tags []string, relative bool) (*side, error) {
+	dir, file := d.absolute(arg), ""
+	if fi, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fail(exitError, "", "there is no %s", arg)
+	} else if err != nil {
+		return nil, fail(exitError, "", "read %s: %v", arg, unpathed(err))
+	} else if !fi.IsDir() {
+		dir, file = filepath.Dir(dir), filepath.Base(dir)
+	}
+	s := &side{Side: policy.Side{Name: arg}}
+	dirs := []string{"."}
+	if file == "" {
+		var err error
+		if dirs, err = compile.Find(os.DirFS(dir), "."); err != nil {
+			return nil, fail(exitError, "", "search %s: %v", arg, unpathed(err))
+		}
+	}
+	for _, below := range dirs {
+		at := filepath.Join(dir, filepath.FromSlash(below))
+		m, err := d.manifestAt(arg, at, file)
+		if err != nil {
+			return nil, err
+		}
+		p := place{files: m.src.FS, ask: evaluation{
+			Name: d.nameOf(at), Dir: m.src.Dir, File: file, Tags: tags,
+			Prefix: filepath.ToSlash(m.root) + "/", Strip: filepath.ToSlash(d.dir) + "/",
+		}}
+		if relative {
+			p.ask.Name = below
+		}
+		if p.ask.Lock, err = lockText(m.src.FS, m.src.Dir); err != nil {
+			return nil, err
+		}
+		s.places = append(s.places, p)
+	}
+	return s, nil
+}
+
+// nameOf is how a directory with a manifest is named.
+func (d *door) nameOf(abs string) string {
+	if abs == d.dir {
+		return "."
+	}
+	return filepath.ToSlash(d.shown(abs))
+}
+
+func lockText(files fs.FS, dir string) ([]byte, error) {
+	b, err := fs.ReadFile(files, path.Join(dir, lock.Name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fail(exitError, "", "read %s: %v", path.Join(dir, lock.Name), unpathed(err))
+	}
+	return b, nil
+}
+
+// revisionPath is a path in a revision's tree. shown is how it is written before
+// what lies below it; prefix and strip are of positions, as in evaluation.
+type revisionPath struct{ at, shown, prefix, strip string }
+
+// atRevision is a side of a commit: all manifests at and below a path in its
+// tree, or the one that a file stands for.
+func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath, tags []string, relative bool) (*side, error) {
+	tree, err := repo.Tree(ctx, rev)
+	if err != nil {
+		return nil, historyFailure(err)
+	}
+	s := &side{Side: policy.Side{Name: rev, Commit: tree.Commit}, tree: tree}
+	file, at := "", path.Clean(in.at)
+	dirs := []string{}
+	fi, err := fs.Stat(tree, at)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // everything below it is new
+	case err != nil:
+		tree.Close()
+		return nil, err
+	case !fi.IsDir():
+		file, at = path.Base(at), path.Dir(at)
+		dirs = append(dirs, at)
+	default:
+		if dirs, err = compile.Find(tree, at); err != nil {
+			tree.Close()
+			return nil, fail(exitError, "", "search %s: %v", rev, err)
+		}
+	}
+	for _, dir := range dirs {
+		root := moduleIn(tree, dir)
+		files, err := fs.Sub(tree, root)
+		if err != nil {
+			tree.Close()
+			return nil, err
+		}
+		below := relativeTo(at, dir)
+		p := place{files: files, ask: evaluation{
+			Name: path.Join(in.shown, below), Dir: relativeTo(root, dir), File: file, Tags: tags, Prefix: in.prefix, Strip: in.strip,
+		}}
+		if root != "." {
+			p.ask.Prefix += root + "/"
+		}
+		if relative {
+			p.ask.Name = below
+		}
+		if p.ask.Lock, err = lockText(files, p.ask.Dir); err != nil {
+			tree.Close()
+			return nil, err
+		}
+		s.places = append(s.places, p)
+	}
+	return s, nil
+}
+
+// moduleIn is the root of the module that a directory of a tree lies in.
+func moduleIn(tree fs.FS, dir string) string {
+	for at := dir; ; at = path.Dir(at) {
+		if fi, err := fs.Stat(tree, path.Join(at, "cue.mod")); err == nil && fi.IsDir() {
+			return at
+		}
+		if at == "." {
+			return dir
+		}
+	}
+}
+
+// relativeTo is a slash-separated path as it lies below another.
+func relativeTo(above, p string) string {
+	if above == "." {
+		return p
+	}
+	if rest, ok := strings.CutPrefix(p, above+"/"); ok {
+		return rest
+	}
+	return "."
+}
+
+// historyFailure gives a clone without history a way on.
+func historyFailure(err error) error {
+	var h *git.HistoryError
+	if errors.As(err, &h) {
+		return fail(exitError, "", "%v", err)
+	}
+	return fail(exitError, "git log shows what there is", "%v", err)
+}
+
+// sideNamed is what diff is given: a directory, a manifest, a saved plan, or a
+// revision, as REV or REV:PATH.
+func (d *door) sideNamed(ctx context.Context, arg string, tags []string) (*side, error) {
+	if _, err := os.Stat(d.absolute(arg)); err == nil {
+		if strings.HasSuffix(arg, ".json") {
+			return d.savedSide(arg)
+		}
+		return d.onDisk(arg, tags, true)
+	}
+	rev, at, hasPath := strings.Cut(arg, ":")
+	repo, err := git.Open(ctx, d.dir)
+	if err != nil {
+		return nil, fail(exitError, "it is neither a path, nor is this a git repository to have it as a revision", "there is no %s", arg)
+	}
+	switch {
+	case !hasPath:
+		at = repo.Prefix
+	case strings.HasPrefix(at, "./"), strings.HasPrefix(at, "../"), at == ".":
+		at = path.Join(repo.Prefix, at) // as git has it
+	}
+	at = path.Clean(at)
+	if _, err := repo.Commit(ctx, rev); err != nil {
+		var h *git.HistoryError
+		if errors.As(err, &h) {
+			return nil, historyFailure(err)
+		}
+		return nil, fail(exitError, "a directory, a CUE file, a saved plan, REV or REV:PATH", "there is no %s, and no revision %q", arg, rev)
+	}
+	s, err := atRevision(ctx, repo, rev, revisionPath{at, ".", rev + ":", ""}, tags, true)
+	if err == nil {
+		s.Name = arg
+	}
+	return s, err
+}
+
+// savedSide is a plan in a file.
+func (d *door) savedSide(arg string) (*side, error) {
+	b, err := os.ReadFile(d.absolute(arg))
+	if err != nil {
+		return nil, fail(exitError, "", "read %s: %v", arg, unpathed(err))
+	}
+	p, err := plan.Read(b)
+	if err != nil {
+		return nil, fail(exitError, "canvos plan --out makes one", "%s: %v", arg, err)
+	}
+	return &side{Side: policy.Side{Name: arg}, plan: &p}, nil
+}
+
+// invalidSide are the errors of a side, if nothing can be said of it.
+func invalidSide(s policy.State) []*problem.Problem {
+	var ps []*problem.Problem
+	for _, m := range s.Manifests {
+		ps = append(ps, m.Errors()...)
+	}
+	return problem.Sort(ps)
+}
