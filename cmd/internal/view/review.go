@@ -12,7 +12,7 @@ import (
 // ShowEffect writes what a change does, for people; full names every image.
 func ShowEffect(w io.Writer, s Style, r policy.Review, full bool) {
 	for _, c := range r.Changes {
-		effect(w, s, c, full)
+		familyEffect(w, s, c, full)
 	}
 	if len(r.Changes) > 0 {
 		fmt.Fprintln(w)
@@ -45,7 +45,7 @@ var effectSigns = map[policy.Kind]struct{ sign, colour string }{
 	policy.Retagged: {"»", cyan}, policy.Renamed: {"»", cyan}, policy.Changed: {"~", yellow},
 }
 
-func effect(w io.Writer, s Style, c policy.Change, full bool) {
+func familyEffect(w io.Writer, s Style, c policy.Change, full bool) {
 	sign := effectSigns[c.Kind]
 	name := c.Family
 	if c.Renamed != "" {
@@ -100,7 +100,7 @@ func ShowReview(w io.Writer, s Style, r policy.Review, full bool) {
 		fmt.Fprintln(w)
 	}
 	for _, c := range r.Changes {
-		effect(w, s, c, full)
+		familyEffect(w, s, c, full)
 	}
 	if len(r.Changes) > 0 {
 		fmt.Fprintln(w)
@@ -111,7 +111,7 @@ func ShowReview(w io.Writer, s Style, r policy.Review, full bool) {
 		fmt.Fprintf(w, "plan %s\n", r.Plan)
 	}
 	colour := map[policy.Verdict]string{policy.Pass: green, policy.Warn: yellow, policy.Deny: red}[r.Verdict]
-	fmt.Fprintf(w, "verdict: %s%s\n", s.paint(string(r.Verdict), bold, colour), tally(r.Findings))
+	fmt.Fprintf(w, "verdict: %s%s\n", s.paint(string(r.Verdict), bold, colour), tallied(r.Findings))
 }
 
 func sideName(s policy.Side) string {
@@ -170,7 +170,7 @@ func waivers(w io.Writer, s Style, all policy.Waivers) {
 	}
 }
 
-func tally(fs []policy.Finding) string {
+func tallied(fs []policy.Finding) string {
 	n := map[string]int{}
 	for _, f := range fs {
 		if f.Waived() {
