@@ -197,7 +197,7 @@ func loading(err error, src Source) []*problem.Problem {
 	for _, e := range cueerrors.Errors(err) {
 		text := message(e)
 		if cause := errors.Unwrap(e); cause != nil && !strings.Contains(text, cause.Error()) {
-			text += ": " + cause.Error()
+			text = strings.TrimPrefix(text+": "+cause.Error(), ": ")
 		}
 		p := problem.Problem{Code: "CV0001", Message: text}
 		switch {

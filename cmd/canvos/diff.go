@@ -28,6 +28,7 @@ revisions: REV, REV:PATH. Nothing is judged; canvos review does.`,
 	choose(cmd, &shape, "view", "", "how much is shown:", "short", "full")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there is an effect")
 	setting(cmd.Flags(), "view")
+	trusted := trustedFlag(cmd)
 	tags := tagFlag(cmd)
 	formats(d, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -47,7 +48,7 @@ revisions: REV, REV:PATH. Nothing is judged; canvos review does.`,
 			}
 		}
 		alike(base, head)
-		b, h, err := d.evaluated(base, head)
+		b, h, err := d.evaluated(cmd.Context(), base, head, *trusted)
 		if err != nil {
 			return err
 		}

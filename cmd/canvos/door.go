@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"canvos.dev/cmd/internal/sandbox"
 	"canvos.dev/cmd/internal/view"
 )
 
@@ -25,6 +26,8 @@ type door struct {
 	dir    string      // working directory
 	format view.Format // what -o said
 	color  string      // what --color said
+
+	limits sandbox.Limits // of evaluating what is not trusted
 }
 
 // ci reports whether a machine is at the other end: nobody to ask, and nothing

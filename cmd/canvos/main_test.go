@@ -18,6 +18,9 @@ import (
 var update = flag.Bool("update", false, "rewrite the stories to what is seen")
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == evaluateVerb {
+		os.Exit(apart())
+	}
 	testscript.Main(m, map[string]func(){"canvos": main})
 }
 

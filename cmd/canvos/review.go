@@ -43,6 +43,7 @@ and nothing is fetched.`,
 	choose(cmd, &r.shape, "view", "", "how much is shown:", "short", "full")
 	setting(cmd.Flags(), "offline", "require-registry", "fail-on", "view", "base", "to")
 	r.access = accessFlags(d, cmd)
+	r.trusted = trustedFlag(cmd)
 	r.tags = tagFlag(cmd)
 	formats(d, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -63,6 +64,7 @@ type reviewing struct {
 	failOn, shape            string
 	access                   *access
 	tags                     *[]string
+	trusted                  *bool
 }
 
 func (r *reviewing) run(ctx context.Context) error {
@@ -75,7 +77,7 @@ func (r *reviewing) run(ctx context.Context) error {
 	if len(base.places)+len(head.places) == 0 {
 		return fail(exitError, "canvos init makes a first manifest", "no manifest below %s, neither at base nor at head", r.path)
 	}
-	b, h, err := r.evaluated(base, head)
+	b, h, err := r.evaluated(ctx, base, head, *r.trusted)
 	if err != nil {
 		return err
 	}

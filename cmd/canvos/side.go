@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"canvos.dev/cmd/internal/git"
 	"canvos.dev/compile"
 	"canvos.dev/compile/lock"
@@ -50,17 +52,20 @@ type evaluation struct {
 	// Lock and Other are the texts of its lock and of the other side's; nil
 	// where there is none.
 	Lock, Other []byte
+	Bounds      compile.Bounds // of what a stranger wrote
 }
+
+// show is how a path in the module is written.
+func (q evaluation) show(p string) string { return strings.TrimPrefix(q.Prefix+p, q.Strip) }
 
 // evaluate evaluates one manifest.
 func evaluate(files fs.FS, q evaluation) policy.Manifest {
-	show := func(p string) string { return strings.TrimPrefix(q.Prefix+p, q.Strip) }
 	in := policy.Input{
 		Name:   q.Name,
-		Source: compile.Source{FS: files, Dir: q.Dir, File: q.File, Tags: q.Tags, Show: show},
+		Source: compile.Source{FS: files, Dir: q.Dir, File: q.File, Tags: q.Tags, Bounds: q.Bounds, Show: q.show},
 	}
 	if q.Lock != nil {
-		in.Lock, in.Unread = compile.ReadLock(show(path.Join(q.Dir, lock.Name)), q.Lock)
+		in.Lock, in.Unread = compile.ReadLock(q.show(path.Join(q.Dir, lock.Name)), q.Lock)
 	}
 	if q.Other != nil {
 		var unread *problem.Problem
@@ -72,8 +77,14 @@ func evaluate(files fs.FS, q evaluation) policy.Manifest {
 }
 
 // evaluated is both sides, each manifest evaluated with what the other side's
-// lock knows.
-func (d *door) evaluated(base, head *side) (policy.State, policy.State, error) {
+// lock knows: apart, unless they are trusted, and then both sides at a time.
+func (d *door) evaluated(ctx context.Context, base, head *side, trusted bool) (b, h policy.State, err error) {
+	do := d.evaluateApart
+	if trusted {
+		do = func(_ context.Context, files fs.FS, q evaluation) (policy.Manifest, error) {
+			return evaluate(files, q), nil
+		}
+	}
 	texts := func(s *side) map[string][]byte {
 		all := map[string][]byte{}
 		for _, p := range s.places {
@@ -81,25 +92,26 @@ func (d *door) evaluated(base, head *side) (policy.State, policy.State, error) {
 		}
 		return all
 	}
-	baseLocks, headLocks := texts(base), texts(head)
-	state := func(s *side, other map[string][]byte) (policy.State, error) {
+	state := func(ctx context.Context, s *side, other map[string][]byte) (policy.State, error) {
 		var all []policy.Manifest
 		if s.plan != nil {
 			all = append(all, policy.FromPlan(".", *s.plan))
 		}
 		for _, p := range s.places {
 			p.ask.Other = other[p.ask.Name]
-			m := evaluate(p.files, p.ask)
+			m, err := do(ctx, p.files, p.ask)
+			if err != nil {
+				return policy.State{}, err
+			}
 			all = append(all, m)
 		}
 		return policy.StateOf(s.Side, all), nil
 	}
-	b, err := state(base, headLocks)
-	if err != nil {
-		return b, b, err
-	}
-	h, err := state(head, baseLocks)
-	return b, h, err
+	baseLocks, headLocks := texts(base), texts(head)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { b, err = state(ctx, base, headLocks); return err })
+	g.Go(func() (err error) { h, err = state(ctx, head, baseLocks); return err })
+	return b, h, g.Wait()
 }
 
 // onDisk is a side of the work tree: all manifests at and below a directory, or
