@@ -175,10 +175,10 @@ func (doc *doctor) registriesOf(ctx context.Context, src *oci.Sources, j compile
 	}
 	read := map[string]string{} // a reference of each host
 	for _, q := range compile.Requests(j.Manifest, nil) {
-		if !q.Local && !src.Places.Local(q.Reference) {
-			host, _, _ := strings.Cut(q.Reference, "/")
+		if at, ok := src.Places.Registry(q.Reference); ok && !q.Local {
+			host, _, _ := strings.Cut(at, "/")
 			if _, ok := read[host]; !ok {
-				read[host] = q.Reference
+				read[host] = at
 			}
 		}
 	}

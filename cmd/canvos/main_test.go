@@ -77,13 +77,14 @@ func copyTree(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // startRegistry starts Debian's docker-registry on a free port of the loopback
-// until the story ends, and names it in a variable:
+// until the story ends, and names it in a variable. With "locked" it wants the
+// credentials tester and "correct horse":
 //
-//	registry REG
+//	registry REG [locked]
 //	exec skopeo inspect --tls-verify=false docker://$REG/acme/ubuntu:tag
 func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: registry VARIABLE")
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: registry VARIABLE [locked]")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
@@ -92,7 +93,13 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(".registry-" + args[0])
 	ts.Check(os.MkdirAll(dir, 0o755))
 	config := filepath.Join(dir, "config.yml")
-	ts.Check(os.WriteFile(config, []byte(fmt.Sprintf("version: 0.1\nstorage: {filesystem: {rootdirectory: %s/data}, delete: {enabled: true}}\nhttp: {addr: %q}\nlog: {level: error, accesslog: {disabled: true}}\n", dir, addr)), 0o644))
+	auth := ""
+	if len(args) > 1 {
+		passwords := filepath.Join(dir, "htpasswd")
+		ts.Check(os.WriteFile(passwords, []byte("tester:$2b$04$WCsuSlSmJ6.O6dDdcRl3EOQBEfuakAVWFozJKh6DAFouvqkZVhLRm\n"), 0o600))
+		auth = fmt.Sprintf("auth: {htpasswd: {realm: canvos, path: %q}}\n", passwords)
+	}
+	ts.Check(os.WriteFile(config, []byte(fmt.Sprintf("version: 0.1\nstorage: {filesystem: {rootdirectory: %s/data}, delete: {enabled: true}}\nhttp: {addr: %q}\nlog: {level: error, accesslog: {disabled: true}}\n%s", dir, addr, auth)), 0o644))
 	cmd := osexec.Command("docker-registry", "serve", config)
 	ts.Check(cmd.Start())
 	ts.Defer(func() {

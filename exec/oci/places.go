@@ -68,6 +68,13 @@ type place struct {
 // Local says whether reading a reference needs no registry.
 func (p Places) Local(reference string) bool { return p.find(reference).kind != registryPlace }
 
+// Registry is the reference that a registry is asked for instead of another; false
+// if no registry is.
+func (p Places) Registry(reference string) (string, bool) {
+	at := p.find(reference)
+	return at.path, at.kind == registryPlace
+}
+
 // find is the place of a complete reference.
 func (p Places) find(reference string) place {
 	for _, r := range p.rules {
