@@ -43,7 +43,7 @@ stays in the store and is not made again.`,
 	cmd.Flags().BoolVar(&a.yes, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&a.retryFailed, "retry-failed", false, "only what the last run of this manifest did not finish")
 	cmd.Flags().BoolVar(&a.keepGoing, "keep-going", false, "go on with other families when one fails")
-	cmd.Flags().StringArrayVar(&a.targets, "target", nil, "only images that match `PATTERN` (may be repeated)")
+	targetFlag(d, cmd, &a.targets)
 	choose(cmd, &a.progress, "progress", "", "how the run is shown:", view.ProgressKinds...)
 	setting(cmd.Flags(), "to", "keep-going", "progress")
 	a.consent = addConsentFlags(cmd)

@@ -30,7 +30,7 @@ layer, what it reads, and the line of the manifest that asks for it.`,
 			if len(args) > 0 {
 				return completeManifests(nil, nil, "")
 			}
-			return append(completeReferences(d), completeCodes()...), cobra.ShellCompDirectiveNoFileComp
+			return append(completeReferences(d, nil), completeCodes()...), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	cmd.Flags().BoolVar(&e.published, "published", false, "of a reference, ask what is published under it")
@@ -65,10 +65,10 @@ func completeCodes() []string {
 	return codes
 }
 
-// completeReferences are those of the manifest in the working directory, if there
-// is one.
-func completeReferences(d *door) []string {
-	ms, err := d.manifests(nil, nil)
+// completeReferences are those of the manifest that args name, or of the one in the
+// working directory, if there is one.
+func completeReferences(d *door, args []string) []string {
+	ms, err := d.manifests(args, nil)
 	if err != nil {
 		return nil
 	}

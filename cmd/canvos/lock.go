@@ -42,6 +42,11 @@ stage again for newer packages.`,
 	cmd.Flags().BoolVar(&offline, "offline", false, "ask no registry")
 	setting(cmd.Flags(), "offline")
 	cmd.Flags().StringArrayVar(&update, "update", nil, "ask again for what matches `PATTERN` (may be repeated)")
+	if err := cmd.RegisterFlagCompletionFunc("update", func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return completeUpdates(d, args), cobra.ShellCompDirectiveNoFileComp
+	}); err != nil {
+		panic(err) // the flag was just added
+	}
 	cmd.Flags().StringArrayVar(&forget, "forget", nil, "forget the facts of an image `LINE` (may be repeated)")
 	tags := tagFlag(cmd)
 	r := accessFlags(d, cmd)
@@ -107,6 +112,32 @@ stage again for newer packages.`,
 		return view.LockChanges(d.out, d.outStyle(), d.format, m.shown(m.lockFile), lock.Compare(old, lk), changed)
 	}
 	return cmd
+}
+
+// completeUpdates are what --update takes: the sources of the lock, and the
+// families of the manifest.
+func completeUpdates(d *door, args []string) []string {
+	words := []string{"catalog", "recipe"}
+	m, err := d.manifest(args, nil)
+	if err != nil {
+		return words
+	}
+	lk, _, err := m.readLock()
+	if err != nil || lk == nil {
+		return words
+	}
+	for key := range lk.Sources {
+		if reference, platform := lock.SplitKey(key); platform != "" {
+			words = append(words, reference)
+		}
+	}
+	if j, err := m.judge(lk); err == nil && j.Manifest != nil {
+		for _, f := range j.Manifest.Families {
+			words = append(words, "os:"+f.Name)
+		}
+	}
+	slices.Sort(words)
+	return slices.Compact(words)
 }
 
 func linesOf(lk *lock.File) []string {

@@ -56,7 +56,7 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 	}
 	cmd.Flags().StringVar(&to, "to", "", "compare with a layout, `oci:DIR`, instead of registries")
 	cmd.Flags().StringVar(&out, "out", "", "save the plan to `FILE`, for canvos apply FILE")
-	cmd.Flags().StringArrayVar(&targets, "target", nil, "only images that match `PATTERN` (may be repeated)")
+	targetFlag(d, cmd, &targets)
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there is something to do")
 	choose(cmd, &shape, "view", "", "how much is shown:", "short", "full")
 	setting(cmd.Flags(), "view")
@@ -110,6 +110,18 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 		return err
 	}
 	return cmd
+}
+
+// targetFlag adds --target, which the shell completes with the references of the
+// manifest that is named already, or of the one here.
+func targetFlag(d *door, cmd *cobra.Command, targets *[]string) {
+	cmd.Flags().StringArrayVar(targets, "target", nil, "only images that match `PATTERN` (may be repeated)")
+	err := cmd.RegisterFlagCompletionFunc("target", func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return completeReferences(d, args), cobra.ShellCompDirectiveNoFileComp
+	})
+	if err != nil {
+		panic(err) // the flag was just added
+	}
 }
 
 // selected are the images of a plan that --target names.
