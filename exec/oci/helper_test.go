@@ -426,10 +426,6 @@ func (d *drawn) image(reference, family string, op plan.ImageOp, needs ...plan.D
 	return id
 }
 
-func copyAll(source plan.Digest) plan.Action {
-	return plan.Action{Copy: &plan.Copy{Source: source, From: "/", To: "/", KeepTimes: true, Xattrs: "all"}}
-}
-
 func write(name, content string) plan.Action {
 	return plan.Action{Write: &plan.Write{Path: name, Content: content, Mode: "0644"}}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/big"
 	"os"
+	osexec "os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -74,7 +75,9 @@ func fill(b *testing.B, dir string, megabytes int) {
 		must(err)
 		must(f.Close())
 	}
-	text, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "src", "net", "http", "server.go"))
+	root, err := osexec.Command("go", "env", "GOROOT").Output()
+	must(err)
+	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "src", "net", "http", "server.go"))
 	must(err)
 	left := half
 	for i := 0; left > 0; i++ {
