@@ -247,8 +247,10 @@ func (r *run) result(outcomes map[plan.Digest]exec.Outcome) exec.Result {
 		}
 		ir := exec.ImageResult{Reference: i.Reference, State: exec.Skipped}
 		switch o := outcomes[i.Step]; {
-		case o.State == exec.Failed || o.Err != nil && o.State == exec.Skipped && !isContext(o.Err):
+		case failedStep(o.Err):
 			ir.State, ir.Err, ir.Error = exec.Failed, o.Err, o.Err.Error()
+		case o.Err != nil: // interrupted
+			ir.Err, ir.Error = o.Err, o.Err.Error()
 		case o.State == exec.Built:
 			ir.Err = fmt.Errorf("built, but another image of family %q is missing, so its tag did not move", i.Family)
 			ir.Error = ir.Err.Error()
@@ -256,4 +258,11 @@ func (r *run) result(outcomes map[plan.Digest]exec.Outcome) exec.Result {
 		res.Images = append(res.Images, ir)
 	}
 	return res
+}
+
+// failedStep says that something an image needs has failed, and was not merely
+// kept from running.
+func failedStep(err error) bool {
+	_, ok := errors.AsType[*exec.StepError](err)
+	return ok
 }

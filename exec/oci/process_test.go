@@ -3,6 +3,7 @@ package oci
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -22,11 +23,14 @@ import (
 // TestMain lets tests start themselves as another process, which runs a plan
 // into OCI_TEST_OUT and prints its events and then its images.
 func TestMain(m *testing.M) {
-	if role := os.Getenv("OCI_TEST_ROLE"); role != "" {
+	switch role := os.Getenv("OCI_TEST_ROLE"); role {
+	case "":
+		os.Exit(m.Run())
+	case "assemble":
+		assemble()
+	default:
 		apply(role)
-		return
 	}
-	os.Exit(m.Run())
 }
 
 // process stands in for a test in another process.
@@ -205,6 +209,56 @@ func TestKilled(t *testing.T) {
 	}
 	if got := images(string(printed)); got != want {
 		t.Errorf("%s instead of %s", got, want)
+	}
+	sound(t, out)
+}
+
+// The first interrupt lets what has begun end, and begins nothing more; the next
+// run goes on from there.
+func TestInterrupted(t *testing.T) {
+	l, d := large(t)
+	_, whole := l.apply(d)
+	l, d = large(t)
+	out := &Layout{Dir: filepath.Join(t.TempDir(), "out"), Store: l.sources.Store}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stopped := errors.New("interrupted")
+	begun := map[plan.Digest]bool{}
+	interrupted := false
+	e := &Engine{Sources: l.sources, Target: out, Jobs: 2}
+	r, err := e.Run(ctx, d.Plan, func(ev exec.Event) {
+		switch ev.Kind {
+		case exec.StepStarted:
+			if interrupted {
+				t.Errorf("%s began after the interrupt", ev.Name)
+			}
+			begun[ev.Step] = true
+		case exec.StepProgress:
+			if strings.HasPrefix(ev.Name, "image") && !interrupted {
+				interrupted = true
+				cancel(stopped)
+			}
+		case exec.StepDone, exec.StepCached:
+			delete(begun, ev.Step)
+		}
+	})
+	if !errors.Is(err, stopped) || len(begun) > 0 {
+		t.Errorf("%v; not ended: %v", err, begun)
+	}
+	skipped := 0
+	for _, i := range r.Images {
+		if i.State == exec.Skipped {
+			skipped++
+		}
+	}
+	if skipped < 2 || skipped+len(tagsIn(t, out)) != 4 {
+		t.Errorf("%d skipped, tags %v", skipped, tagsIn(t, out))
+	}
+	for _, name := range tagsIn(t, out) {
+		runProgram(t, "skopeo", "inspect", "oci:"+out.Dir+":"+name)
+	}
+	next, err := e.Run(t.Context(), d.Plan, func(exec.Event) {})
+	if err != nil || digests(next) != digests(whole) || next.Bytes.Reused == 0 {
+		t.Errorf("%v, %+v, %s", err, next.Bytes, digests(next))
 	}
 	sound(t, out)
 }
