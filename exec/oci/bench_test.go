@@ -7,7 +7,6 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,9 +29,10 @@ func payload(t testing.TB, dir string, size int64) {
 		check(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("noise%d", i)), []byte(noise(uint64(i), int(n))), 0o644))
 		left -= n
 	}
+	root := strings.TrimSpace(runProgram(t, "go", "env", "GOROOT"))
 	left := size / 2
 	for round := 0; left > 0; round++ {
-		check(t, filepath.WalkDir(runtime.GOROOT(), func(name string, d fs.DirEntry, err error) error {
+		check(t, filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() || left <= 0 {
 				return err
 			}
@@ -42,7 +42,7 @@ func payload(t testing.TB, dir string, size int64) {
 			}
 			b = b[:min(int64(len(b)), left)]
 			left -= int64(len(b))
-			rel, _ := filepath.Rel(runtime.GOROOT(), name)
+			rel, _ := filepath.Rel(root, name)
 			to := filepath.Join(dir, "files", strconv.Itoa(round), rel)
 			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 				return err
