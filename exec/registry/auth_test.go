@@ -475,7 +475,8 @@ func TestWithoutMount(t *testing.T) {
 	for _, img := range images {
 		wantThere(t, img)
 	}
-	if n := px.count("POST mount"); n > 6 {
+	// Some are under way when the first ones are refused.
+	if n := px.count("POST mount"); n > 8 {
 		t.Errorf("%d mounts tried", n)
 	}
 	if _, up := px.sums(); up > int64(len(images))*(shared.Size+4096) {

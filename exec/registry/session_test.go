@@ -148,7 +148,9 @@ func TestResumedUploads(t *testing.T) {
 	tries := 0
 	c := quick()
 	c.Retried = func(Retry) { tries++ }
-	if _, err := ensure(s, c, stream(2, 50<<20)); err == nil || tries > 8 {
+	// How often it gets a little further, before it does not any more, is up to
+	// the machine.
+	if _, err := ensure(s, c, stream(2, 50<<20)); err == nil || tries > 60 {
 		t.Errorf("%d tries, %v", tries, err)
 	}
 }
