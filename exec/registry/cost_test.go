@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,6 +101,35 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestBusyRegistry is one that serves three at once and turns all others away.
+func TestBusyRegistry(t *testing.T) {
+	px := startProxy(t, startRegistry(t, nil))
+	var now, away atomic.Int64
+	px.guard = func(w http.ResponseWriter, r *http.Request) bool {
+		defer now.Add(-1)
+		if now.Add(1) > 3 {
+			away.Add(1)
+			w.WriteHeader(429)
+			return false
+		}
+		px.pass(w, r)
+		return false
+	}
+	base, images := fleet(t, px, 60, fleets(px.host)["a repository each"])
+	c := quick()
+	c.Limits.Pause = 20 * time.Millisecond
+	for _, list := range [][]image.Image{{base}, images} {
+		if _, err := NewPublisher(c, nil, 0).Push(context.Background(), list, PushOptions{Jobs: 60}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total, _ := px.sums()
+	t.Logf("%d of %d turned away", away.Load(), total)
+	if away.Load() == 0 || away.Load() > int64(total)/3 {
+		t.Errorf("%d of %d requests were turned away", away.Load(), total)
+	}
+}
+
 // BenchmarkPush compares a fleet of 50 with what go-containerregistry makes of it,
 // in one registry. Below 1 is better.
 func BenchmarkPush(b *testing.B) {
@@ -175,6 +205,50 @@ func BenchmarkUnchanged(b *testing.B) {
 	}
 	b.ReportMetric(ours.Seconds()/bare.Seconds(), "time-ratio")
 	b.ReportMetric(ours.Seconds()/float64(b.N), "s/200-images")
+}
+
+// BenchmarkBigBlob compares the upload of one blob with the three requests that it
+// takes, by net/http alone.
+func BenchmarkBigBlob(b *testing.B) {
+	host := startRegistry(b, nil)
+	ctx := context.Background()
+	var ours, bare time.Duration
+	seed := byte(0)
+	for b.Loop() {
+		seed += 2
+		one, other := stream(seed, 256<<20), stream(seed+1, 256<<20)
+		begun := time.Now()
+		if err := NewPublisher(quick(), nil, 0).Put(ctx, image.Image{Reference: host + "/acme/ours:a", Blobs: []image.Blob{one}}, nil); err != nil {
+			b.Fatal(err)
+		}
+		ours += time.Since(begun)
+		begun = time.Now()
+		at := "http://" + host + "/v2/acme/bare/blobs/uploads/"
+		for _, method := range []string{"POST", "PATCH", "PUT"} {
+			var body io.Reader
+			if method == "PATCH" {
+				body, _ = other.Open(ctx)
+			} else if method == "PUT" {
+				at += "&digest=" + string(other.Digest)
+			}
+			req, err := http.NewRequestWithContext(ctx, method, at, body)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if body != nil {
+				req.ContentLength = other.Size
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil || resp.StatusCode > 299 {
+				b.Fatal(resp, err)
+			}
+			resp.Body.Close()
+			at = resp.Header.Get("Location")
+		}
+		bare += time.Since(begun)
+	}
+	b.SetBytes(256 << 20)
+	b.ReportMetric(ours.Seconds()/bare.Seconds(), "time-ratio")
 }
 
 // libraryPush is the same by go-containerregistry's Pusher.
