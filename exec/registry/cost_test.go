@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -98,6 +99,61 @@ func TestRequests(t *testing.T) {
 				t.Errorf("nothing to do: %v, %d bytes", px.counts, up)
 			}
 		})
+	}
+}
+
+// TestRequestsOfNewLines is the same as plan and apply do it: they know of no
+// digest, and look for other tags of the line of an image that is new.
+func TestRequestsOfNewLines(t *testing.T) {
+	const n = 200
+	px := startProxy(t, startRegistry(t, nil))
+	base, images := fleet(t, px, n, fleets(px.host)["a repository each"])
+	ctx := context.Background()
+	if _, err := NewPublisher(quick(), nil, 0).Push(ctx, []image.Image{base}, PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	px.reset()
+	p := NewPublisher(quick(), nil, 0)
+	g := errgroup.Group{}
+	g.SetLimit(8)
+	for _, img := range images {
+		g.Go(func() error {
+			if pub, err := p.Published(ctx, img.Reference, ""); err != nil || pub != nil {
+				return fmt.Errorf("%s: %v, %w", img.Reference, pub, err)
+			}
+			repo, _, _ := strings.Cut(img.Reference, ":a")
+			if tags, err := p.Tags(ctx, repo); err != nil || len(tags) != 0 {
+				return fmt.Errorf("%s: %q, %w", repo, tags, err)
+			}
+			if err := p.Put(ctx, img, nil); err != nil {
+				return err
+			}
+			if err := p.Tag(ctx, []image.Image{img}); err != nil {
+				return err
+			}
+			if tags, err := p.Tags(ctx, repo); err != nil || !slices.Equal(tags, []string{img.Reference}) {
+				return fmt.Errorf("%s: %q, %w", repo, tags, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	total, _ := px.sums()
+	t.Logf("%.3f requests per image", float64(total)/n)
+	if float64(total)/n > 6+shared+0.1 {
+		t.Errorf("%.3f requests per image: %v", float64(total)/n, px.counts)
+	}
+	px.reset()
+	p = NewPublisher(quick(), nil, 0)
+	for _, img := range images { // from another machine, which knows nothing
+		if pub, err := p.Published(ctx, img.Reference, ""); err != nil || pub == nil || pub.Digest != img.Digest {
+			t.Fatalf("%s: %v, %v", img.Reference, pub, err)
+		}
+	}
+	if total, _ := px.sums(); total != n {
+		t.Errorf("%d requests for %d images that are there", total, n)
 	}
 }
 

@@ -140,9 +140,10 @@ func startProxy(t testing.TB, target string) *proxy {
 				break
 			}
 		}
+		guard := p.guard
 		p.mu.Unlock()
 		r.Body = &countingBody{r.Body, p}
-		if p.guard != nil && !p.guard(w, r) {
+		if guard != nil && !guard(w, r) {
 			return
 		}
 		if h != nil {
@@ -177,6 +178,12 @@ func failingOpen(err error) func(context.Context) (io.ReadCloser, error) {
 	return func(context.Context) (io.ReadCloser, error) { return nil, err }
 }
 
+func (p *proxy) guarded(by func(http.ResponseWriter, *http.Request) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.guard = by
+}
+
 // reset forgets what was counted.
 func (p *proxy) reset() {
 	p.mu.Lock()
@@ -189,6 +196,13 @@ func (p *proxy) count(on string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.counts[on]
+}
+
+// sentAgain says whether an upload of that digest ended since reset.
+func (p *proxy) sentAgain(digest string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent[digest] != 0
 }
 
 func (p *proxy) sums() (total int, up int64) {
@@ -212,7 +226,7 @@ func (b *countingBody) Read(buf []byte) (int, error) {
 
 // quick is a client that does not wait long.
 func quick() *Client {
-	return &Client{UserAgent: "canvos-test", Limits: Limits{Pause: 2 * time.Millisecond, Header: 5 * time.Second, Stall: 5 * time.Second}}
+	return &Client{UserAgent: "canvos-test", Limits: Limits{Pause: 2 * time.Millisecond, Header: 30 * time.Second, Stall: 30 * time.Second}}
 }
 
 // blobOf is a blob of bytes that are in memory.

@@ -137,7 +137,7 @@ func TestKilledAtRequests(t *testing.T) {
 		journal := filepath.Join(t.TempDir(), "journal")
 		var asked atomic.Int64
 		running := make(chan *os.Process, 1)
-		px.guard = func(w http.ResponseWriter, r *http.Request) bool {
+		px.guarded(func(w http.ResponseWriter, r *http.Request) bool {
 			if asked.Add(1) != int64(at) {
 				return true
 			}
@@ -147,11 +147,11 @@ func TestKilledAtRequests(t *testing.T) {
 			p := <-running
 			p.Kill()
 			return at%2 != 0
-		}
+		})
 		cmd := start(t, prefix, journal, large, 0)
 		running <- cmd.Process
 		err := cmd.Wait()
-		px.guard = nil
+		px.guarded(nil)
 		if err == nil {
 			if at < 40 {
 				t.Errorf("a run has only %d requests", at)
@@ -200,7 +200,7 @@ func wantResumed(t *testing.T, px *proxy, prefix, journal string, size int) {
 		t.Fatalf("the second run: %v", err)
 	}
 	for _, d := range finished {
-		if px.sent[d] != 0 {
+		if px.sentAgain(d) {
 			t.Errorf("%s was sent again", d)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,6 +30,8 @@ type Publisher struct {
 	mu        sync.Mutex
 	tags      map[string]*tagList
 	manifests map[string]bool // "repository@digest" that are there
+
+	found, absent atomic.Int64 // tags that were asked for
 }
 
 var _ image.Target = (*Publisher)(nil)
@@ -47,14 +50,15 @@ func NewPublisher(c *Client, j *Journal, jobs int) *Publisher {
 
 // Published is what is there under a reference: one HEAD if it still has the
 // digest known, one GET otherwise, and nothing for a tag that the repository's
-// list, which is read once another tag was absent, does not have.
+// list, which is read once others were absent, does not have.
 func (p *Publisher) Published(ctx context.Context, reference string, known plan.Digest) (*image.Published, error) {
 	r, ref, err := p.Client.named(reference)
 	if err != nil {
 		return nil, err
 	}
 	list := p.tagList(r)
-	absent, done, err := list.lacks(ctx, ref.Identifier())
+	listFirst := known == "" && p.absent.Load() > p.found.Load()
+	absent, done, err := list.lacks(ctx, ref.Identifier(), listFirst)
 	if absent || err != nil {
 		return nil, err
 	}
@@ -63,22 +67,26 @@ func (p *Publisher) Published(ctx context.Context, reference string, known plan.
 		d, err := p.Client.Head(ctx, reference)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+			p.absent.Add(1)
 			list.missed()
 			return nil, nil
 		case err != nil:
 			return nil, err
 		case d.Digest == known:
+			p.found.Add(1)
 			return &image.Published{Descriptor: d}, nil
 		}
 	}
 	raw, d, err := p.Client.Manifest(ctx, reference)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		p.absent.Add(1)
 		list.missed()
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
+	p.found.Add(1)
 	return &image.Published{Descriptor: d, Manifest: raw}, nil
 }
 
@@ -227,12 +235,14 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 	})
 }
 
-// Tags are the references of a repository.
+// Tags are the references of a repository; none if it does not exist. The list is
+// read once.
 func (p *Publisher) Tags(ctx context.Context, repo string) ([]string, error) {
-	tags, err := p.Client.Tags(ctx, repo)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // it will be made by the first push
+	r, err := p.Client.repository(repo)
+	if err != nil {
+		return nil, err
 	}
+	tags, err := p.tagList(r).list(ctx)
 	references := make([]string, len(tags))
 	for i, t := range tags {
 		references[i] = repo + ":" + t

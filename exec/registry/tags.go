@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
 
 // tagList is what is known of a repository's tags. Of hundreds of images that are
-// all new, asking for each costs as many requests as sending it; so the first
-// question about a repository goes alone, and once a tag was absent, the list of
-// all is read, and only those in it are asked for.
+// all new, asking for each costs many requests; so the first question about a
+// repository goes alone, and once a tag was absent, the list of all is read, and
+// only those in it are asked for. Where most tags were absent, in other
+// repositories, the list is the first question.
 type tagList struct {
 	c *Client
 	r repository
@@ -21,6 +23,7 @@ type tagList struct {
 	miss  atomic.Bool // a tag was absent
 	read  bool
 	names map[string]bool // nil: the list cannot be had, or is too long to read
+	all   []string        // names, in the registry's order; nil before the list was wanted
 }
 
 // mostPages is the length, in thousands of tags, up to which reading a list is
@@ -38,7 +41,7 @@ func (p *Publisher) tagList(r repository) *tagList {
 
 // lacks says whether a tag is certainly absent. If it is not, done is called once
 // the registry was asked for it.
-func (l *tagList) lacks(ctx context.Context, tag string) (absent bool, done func(), err error) {
+func (l *tagList) lacks(ctx context.Context, tag string, listFirst bool) (absent bool, done func(), err error) {
 	if strings.Contains(tag, ":") { // a digest
 		return false, func() {}, nil
 	}
@@ -48,12 +51,12 @@ func (l *tagList) lacks(ctx context.Context, tag string) (absent bool, done func
 		return false, nil, context.Cause(ctx)
 	}
 	leave := func() { <-l.gate }
-	if !l.begun {
+	if !l.begun && !listFirst {
 		l.begun = true
 		return false, leave, nil
 	}
 	defer leave()
-	if l.miss.Load() && !l.read {
+	if (l.miss.Load() || listFirst) && !l.read {
 		if err := l.load(ctx); err != nil {
 			return false, nil, err
 		}
@@ -71,12 +74,34 @@ func (l *tagList) load(ctx context.Context) error {
 	}
 	l.read = true
 	if all {
-		l.names = map[string]bool{}
-		for _, t := range tags {
-			l.names[t] = true
-		}
+		l.keep(tags)
 	}
 	return nil
+}
+
+func (l *tagList) keep(tags []string) {
+	l.read, l.all, l.names = true, tags, map[string]bool{}
+	for _, t := range tags {
+		l.names[t] = true
+	}
+}
+
+// list is the whole list, however long.
+func (l *tagList) list(ctx context.Context) ([]string, error) {
+	select {
+	case l.gate <- struct{}{}:
+		defer func() { <-l.gate }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if l.names == nil {
+		tags, _, err := l.c.tags(ctx, l.r.String(), -1)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // the first push makes it
+			return nil, err
+		}
+		l.keep(tags)
+	}
+	return slices.Clone(l.all), nil
 }
 
 // missed says that a tag was absent. It is called before done.
@@ -86,7 +111,8 @@ func (l *tagList) missed() { l.miss.Store(true) }
 func (l *tagList) moved(tag string) {
 	l.gate <- struct{}{}
 	defer func() { <-l.gate }()
-	if l.names != nil {
+	if l.names != nil && !l.names[tag] {
 		l.names[tag] = true
+		l.all = append(l.all, tag)
 	}
 }
