@@ -287,7 +287,12 @@ func (a *applying) exitOf(ctx context.Context, err error) int {
 	case a.keepGoing:
 		return exitPartly
 	}
-	return exitError
+	for _, e := range flat(err) {
+		if _, ok := errors.AsType[*oci.PublishError](e); !ok {
+			return exitError
+		}
+	}
+	return exitUnpublished
 }
 
 // next is the command that goes on: after success one that looks at the result.

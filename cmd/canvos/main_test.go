@@ -78,13 +78,13 @@ func copyTree(ts *testscript.TestScript, neg bool, args []string) {
 
 // startRegistry starts Debian's docker-registry on a free port of the loopback
 // until the story ends, and names it in a variable. With "locked" it wants the
-// credentials tester and "correct horse":
+// credentials tester and "correct horse"; with "read-only" it takes nothing:
 //
-//	registry REG [locked]
+//	registry REG [locked | read-only]
 //	exec skopeo inspect --tls-verify=false docker://$REG/acme/ubuntu:tag
 func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: registry VARIABLE [locked]")
+		ts.Fatalf("usage: registry VARIABLE [locked | read-only]")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
@@ -94,12 +94,17 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o755))
 	config := filepath.Join(dir, "config.yml")
 	auth := ""
-	if len(args) > 1 {
+	storage := ""
+	switch {
+	case len(args) == 1:
+	case args[1] == "read-only":
+		storage = ", maintenance: {readonly: {enabled: true}}"
+	case args[1] == "locked":
 		passwords := filepath.Join(dir, "htpasswd")
 		ts.Check(os.WriteFile(passwords, []byte("tester:$2b$04$WCsuSlSmJ6.O6dDdcRl3EOQBEfuakAVWFozJKh6DAFouvqkZVhLRm\n"), 0o600))
 		auth = fmt.Sprintf("auth: {htpasswd: {realm: canvos, path: %q}}\n", passwords)
 	}
-	ts.Check(os.WriteFile(config, []byte(fmt.Sprintf("version: 0.1\nstorage: {filesystem: {rootdirectory: %s/data}, delete: {enabled: true}}\nhttp: {addr: %q}\nlog: {level: error, accesslog: {disabled: true}}\n%s", dir, addr, auth)), 0o644))
+	ts.Check(os.WriteFile(config, []byte(fmt.Sprintf("version: 0.1\nstorage: {filesystem: {rootdirectory: %s/data}, delete: {enabled: true}%s}\nhttp: {addr: %q}\nlog: {level: error, accesslog: {disabled: true}}\n%s", dir, storage, addr, auth)), 0o644))
 	cmd := osexec.Command("docker-registry", "serve", config)
 	ts.Check(cmd.Start())
 	ts.Defer(func() {

@@ -163,7 +163,7 @@ func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("publish %s: %w", img.Reference, err)
+		return &PublishError{img.Reference, err}
 	}
 	r.mu.Lock()
 	family := r.families.complete(img)
@@ -172,7 +172,7 @@ func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event
 		return nil
 	}
 	if err := r.Target.Tag(ctx, family); err != nil {
-		err = fmt.Errorf("publish family %s: %w", img.Family, err)
+		err = &PublishError{img.Reference, err}
 		for _, f := range family {
 			r.record(exec.ImageResult{Reference: f.Reference, State: exec.Failed, Err: err, Error: err.Error()})
 		}
@@ -203,6 +203,15 @@ func (r *run) record(i exec.ImageResult) {
 	defer r.mu.Unlock()
 	r.results[i.Reference] = i
 }
+
+// PublishError says that an image was made, and could not be published.
+type PublishError struct {
+	Reference string
+	Err       error
+}
+
+func (e *PublishError) Error() string { return "publish " + e.Reference + ": " + e.Err.Error() }
+func (e *PublishError) Unwrap() error { return e.Err }
 
 // blobsOf are all blobs of an image, also of its children.
 func blobsOf(img image.Image) []image.Blob {
