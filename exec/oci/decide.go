@@ -100,18 +100,22 @@ func decide(ctx context.Context, t image.Target, st *store.Store, img plan.Image
 		d.Action, d.Reason = Unchanged, string(pub.Digest)
 		return d, nil
 	}
-	return d, judge(&d, pub, c)
+	facts, known, err := factsOf(ctx, t, img.Reference, pub)
+	if err != nil {
+		return d, err
+	}
+	return d, judge(&d, pub, facts, known, c)
 }
 
-// judge compares an image with what is published under its reference.
-func judge(d *Decision, pub *image.Published, c Consent) error {
+// judge compares an image with what is published under its reference, and with the
+// facts of that, if they are known.
+func judge(d *Decision, pub *image.Published, facts plan.Facts, known bool, c Consent) error {
 	ref := d.Image.Reference
 	doc, err := read(pub.Manifest)
 	if err != nil {
 		return err
 	}
-	facts, ours := plan.FactsOf(doc.Annotations)
-	if ours { // also of a drifted image: what a line is, no consent changes
+	if known { // also of a drifted image: what a line is, no consent changes
 		if apart := factsApart(facts, d.Image.Facts); apart != "" {
 			d.refuseFacts(apart)
 			return nil
@@ -122,7 +126,7 @@ func judge(d *Decision, pub *image.Published, c Consent) error {
 		}
 	}
 	switch {
-	case !ours || doc.Annotations[StepKey] == "":
+	case doc.Annotations[StepKey] == "":
 		d.Code, d.Reason = "CV0402", "published by something else than canvos"
 	case drifted(pub.Manifest):
 		d.Code, d.Reason = "CV0402", "changed by another tool since canvos published it"
@@ -251,15 +255,11 @@ func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Fact
 		if pub == nil {
 			continue // damaged, or gone since it was listed
 		}
-		doc, err := read(pub.Manifest)
-		if err != nil {
-			return facts, false, err
-		}
-		if facts, known = plan.FactsOf(doc.Annotations); known {
-			break
+		if facts, known, err = factsOf(ctx, l.target, ref, pub); known || err != nil {
+			return facts, known, err
 		}
 	}
-	return facts, known, nil
+	return facts, false, nil
 }
 
 // KeptOf are images of lines that a target has and nobody declares any more, in

@@ -87,6 +87,15 @@ func (l *Layout) Tags(_ context.Context, of string) ([]string, error) {
 	return names, nil
 }
 
+// Content is a blob of the layout.
+func (l *Layout) Content(_ context.Context, _ string, d image.Descriptor) ([]byte, error) {
+	b, err := os.ReadFile(l.file(d.Digest))
+	if err == nil && plan.DigestOf(b) != d.Digest {
+		err = fmt.Errorf("%s in %s is damaged", d.Digest, l.Dir)
+	}
+	return b, err
+}
+
 // Put writes the blobs and manifests of an image.
 func (l *Layout) Put(ctx context.Context, img image.Image, progress func(image.Progress)) error {
 	if err := l.begin(); err != nil {

@@ -249,3 +249,21 @@ func (p *Publisher) Tags(ctx context.Context, repo string) ([]string, error) {
 	}
 	return references, err
 }
+
+// Content is a manifest or a blob of a repository; blobs that are larger than any
+// config are refused.
+func (p *Publisher) Content(ctx context.Context, repo string, d image.Descriptor) ([]byte, error) {
+	if strings.Contains(d.MediaType, "manifest") || strings.Contains(d.MediaType, "index") {
+		raw, _, err := p.Client.Manifest(ctx, repo+"@"+string(d.Digest))
+		return raw, err
+	}
+	if d.Size > mostManifest {
+		return nil, &Error{Kind: Refused, Doing: "read " + repo + "@" + string(d.Digest), Message: "it is too large for a config"}
+	}
+	r, err := p.Client.Blob(ctx, repo, d.Digest, d.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
