@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -225,6 +226,10 @@ func (a *applying) watched(ctx context.Context, eng exec.Engine, p plan.Plan) (e
 	if len(p.Images) == 0 {
 		return exec.Result{Images: []exec.ImageResult{}}, nil
 	}
+	// Evaluating the manifest is over, and with it what made a rare collection
+	// worth its memory: building makes little garbage, and should stay small.
+	debug.FreeOSMemory()
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	progress := view.NewProgress(a.progress, a.err, a.errStyle(), p, a.access.jobs)
 	events := make(chan exec.Event)
 	shown := make(chan struct{})
