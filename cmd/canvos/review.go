@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"canvos.dev/cmd/internal/git"
-	"canvos.dev/cmd/internal/view"
 	"canvos.dev/compile/plan"
 	"canvos.dev/compile/policy"
 	"canvos.dev/exec/oci"
@@ -45,8 +44,11 @@ and nothing is fetched.`,
 	r.access = accessFlags(d, cmd)
 	r.trusted = trustedFlag(cmd)
 	r.tags = tagFlag(cmd)
-	formats(d, cmd)
+	r.reportFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := r.checkReports(); err != nil {
+			return err
+		}
 		r.path = "."
 		if len(args) > 0 {
 			r.path = args[0]
@@ -65,6 +67,7 @@ type reviewing struct {
 	access                   *access
 	tags                     *[]string
 	trusted                  *bool
+	reports                  []string // FORMAT=FILE
 }
 
 func (r *reviewing) run(ctx context.Context) error {
@@ -89,12 +92,7 @@ func (r *reviewing) run(ctx context.Context) error {
 		o.Settings["registry-unchecked"] = s
 	}
 	review := policy.Judge(c, o)
-	if r.format == view.JSON {
-		err = view.ReviewJSON(r.out, review)
-	} else {
-		view.ShowReview(r.out, r.outStyle(), review, r.shape == "full")
-	}
-	if err != nil {
+	if err := r.write(review, head.root); err != nil {
 		return err
 	}
 	return r.exit(review)
@@ -160,7 +158,7 @@ func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 		head.close()
 		return nil, nil, err
 	}
-	base.Name = name
+	base.Name, head.root = name, repo.Root
 	return base, head, nil
 }
 

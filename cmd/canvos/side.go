@@ -26,6 +26,7 @@ type side struct {
 	places []place
 	tree   *git.Tree  // nil if it is not a revision
 	plan   *plan.Plan // set instead if it is a saved plan
+	root   string     // of the work tree, absolute; empty if there is none
 }
 
 func (s *side) close() {

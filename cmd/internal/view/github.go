@@ -10,7 +10,8 @@ import (
 
 // ReviewGitHub writes the findings of a review as workflow commands, which
 // GitHub Actions shows beside the lines of a pull request. Waived findings are
-// notices.
+// notices. Places are named from the top of the repository, and are those of its
+// head.
 func ReviewGitHub(w io.Writer, r policy.Review) error {
 	for _, f := range r.Findings {
 		level := map[policy.Severity]string{policy.SeverityDeny: "error", policy.SeverityWarn: "warning"}[f.Severity]
@@ -22,8 +23,8 @@ func ReviewGitHub(w io.Writer, r policy.Review) error {
 			level = "notice"
 		}
 		var properties []string
-		if file := headFile(f.At, r); file != "" {
-			properties = append(properties, "file="+commandProperty.Replace(file))
+		if f.At.File != "" {
+			properties = append(properties, "file="+commandProperty.Replace(f.At.File))
 			if f.At.Line > 0 {
 				properties = append(properties, fmt.Sprintf("line=%d", f.At.Line))
 			}

@@ -44,7 +44,7 @@ type (
 // ReviewJUnit writes a review as JUnit XML: a case for each finding, and a passed
 // one for each rule that found nothing. Findings that fail the review fail their
 // case, waived ones are skipped, others pass and say what they have to. failOn is
-// the least severity that fails.
+// the least severity that fails. Places are named from the top of the repository.
 func ReviewJUnit(w io.Writer, r policy.Review, rules []Rule, failOn policy.Severity) error {
 	suite := junitSuite{Name: "canvos review"}
 	found := map[string][]policy.Finding{}
@@ -56,7 +56,7 @@ func ReviewJUnit(w io.Writer, r policy.Review, rules []Rule, failOn policy.Sever
 			suite.Cases = append(suite.Cases, junitCase{Class: rule.ID, Name: xmlText(or(rule.Title, rule.ID))})
 		}
 		for _, f := range found[rule.ID] {
-			c := junitCase{Class: f.Rule, Name: xmlText(junitName(f)), File: xmlText(headFile(f.At, r))}
+			c := junitCase{Class: f.Rule, Name: xmlText(junitName(f)), File: xmlText(f.At.File)}
 			if c.File != "" {
 				c.Line = f.At.Line
 			}

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -202,16 +203,19 @@ func place(at plan.Pos) string {
 	return " " + code(Place(at))
 }
 
-// text escapes what Markdown would take for more than text. A mention is broken
-// by a character without width: it would call people into a pull request.
+// text escapes what Markdown would take for more than text. A mention, or the
+// number of an issue, is broken by a character without width: it would call people
+// into a pull request, and write into others.
 func text(s string) string {
 	s = strings.Join(strings.Fields(atMost(s)), " ")
-	return markdownText.Replace(s)
+	return mention.ReplaceAllString(markdownText.Replace(s), "$1$2\u200b$3")
 }
+
+var mention = regexp.MustCompile(`(^|[^0-9A-Za-z])([@#])([0-9A-Za-z])`)
 
 var markdownText = strings.NewReplacer(
 	"\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "~", "\\~", "|", "\\|",
-	"&", "&amp;", "<", "&lt;", ">", "&gt;", "@", "@\u200b", "#", "#\u200b",
+	"&", "&amp;", "<", "&lt;", ">", "&gt;",
 )
 
 // code is a text in the type of code; nothing for an empty one.

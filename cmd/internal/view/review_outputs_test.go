@@ -31,12 +31,12 @@ func fakeReview() policy.Review {
 		{
 			Rule: "two-node-immutable", Severity: policy.SeverityDeny, Family: "store-two-node", Reference: "docker.io/acme/ubuntu:k3s-*-two-node",
 			Message: "twoNode true → false: published images keep two-node for ever, clusters built from them cannot switch to etcd",
-			Help:    "make a new family with another tag", At: at(21, 14), Also: []plan.Pos{at(3, 1), {File: "main:edge/images.cue", Line: 20, Column: 14}}, Owner: "@acme/edge", Link: "https://wiki.example/two-node?a=1|2",
+			Help:    "make a new family with another tag", At: at(21, 14), Also: []plan.Pos{at(3, 1)}, Owner: "@acme/edge", Link: "https://wiki.example/two-node?a=1|2",
 		},
 		{Rule: "version-dropped", Severity: policy.SeverityWarn, Family: "store", Message: "Kubernetes 1.28.5 is no longer built; 1 published image is left as it is", At: at(9, 2)},
 		{Rule: "registry-unchecked", Severity: policy.SeverityWarn, Message: "the registry was not asked: dial tcp 127.0.0.1:1: connection refused"},
 		{Rule: "house-style", Severity: policy.SeverityInfo, Family: "kiosk", Message: "a label team: is | nice *to* have <b>\n`x` ![](http://track.example/) @everyone #1", At: plan.Pos{File: "edge/ki osk,ü.cue", Line: 2, Column: 12}},
-		{Rule: "tag-replaced", Severity: policy.SeverityDeny, Family: "old", Message: "docker.io/acme/ubuntu:old gets other content", At: plan.Pos{File: "main:edge/old.cue", Line: 4, Column: 1}, WaivedBy: "old-once"},
+		{Rule: "tag-replaced", Severity: policy.SeverityDeny, Family: "old", Message: "docker.io/acme/ubuntu:old gets other content", WaivedBy: "old-once"},
 	}
 	return policy.Review{
 		Base: policy.Side{Name: "main", Commit: "4f1c9a2aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Manifests: []string{"edge"}},
@@ -202,7 +202,7 @@ func TestSARIF(t *testing.T) {
 		t.Errorf("%+v %+v", place, place.Region)
 	}
 	if uri := run.Results[4].Locations[0].Physical.Artifact.URI; uri != "edge" {
-		t.Errorf("a place at base is %q", uri)
+		t.Errorf("a place nowhere is %q", uri)
 	}
 }
 

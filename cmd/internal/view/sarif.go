@@ -93,6 +93,7 @@ type (
 // ReviewSARIF writes the findings of a review as SARIF 2.1.0, for code scanning.
 // version is that of canvos. Waived findings are suppressed ones. A finding
 // without a place stands at the manifest, since a result needs one to be shown.
+// Places are named from the top of the repository, and are those of its head.
 func ReviewSARIF(w io.Writer, r policy.Review, version string, rules []Rule, lines Lines) error {
 	known := reportRules(rules, r.Findings)
 	index := map[string]int{}
@@ -187,41 +188,22 @@ func waiverText(w policy.Waivers, name string) string {
 	return "waiver " + name
 }
 
-// sarifPlace is a place as code scanning wants it; of what stands in the base
-// only, or nowhere, the manifest.
+// sarifPlace is a place as code scanning wants it; of what stands nowhere, the
+// manifest.
 func sarifPlace(at plan.Pos, r policy.Review, lines Lines) sarifLocation {
-	file := headFile(at, r)
-	if file == "" {
+	if at.File == "" {
 		return sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{sarifURI(manifestOf(r)), "%SRCROOT%"}}}
 	}
-	l := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{sarifURI(file), "%SRCROOT%"}}}
+	l := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{sarifURI(at.File), "%SRCROOT%"}}}
 	if at.Line > 0 {
 		l.Physical.Region = &sarifRegion{at.Line, utf16Column(at, lines)}
 	}
 	return l
 }
 
-// headFile is the file of a place at head, without the revision that a person
-// sees before it; "" for a place at base, where a file may be another by now.
-func headFile(at plan.Pos, r policy.Review) string {
-	for _, name := range []string{r.Head.Name, r.Head.Commit} {
-		if rest, ok := strings.CutPrefix(at.File, name+":"); ok && name != "" {
-			return rest
-		}
-	}
-	for _, name := range []string{r.Base.Name, r.Base.Commit} {
-		if strings.HasPrefix(at.File, name+":") && name != "" {
-			return ""
-		}
-	}
-	return at.File
-}
-
 func manifestOf(r policy.Review) string {
-	for _, s := range []policy.Side{r.Head, r.Base} {
-		if len(s.Manifests) > 0 {
-			return s.Manifests[0]
-		}
+	if len(r.Head.Manifests) > 0 {
+		return or(r.Head.Manifests[0], ".")
 	}
 	return "."
 }

@@ -18,6 +18,12 @@ type Format string
 const (
 	Text Format = "text"
 	JSON Format = "json"
+
+	// Of reviews alone.
+	Markdown Format = "markdown"
+	SARIF    Format = "sarif"
+	JUnit    Format = "junit"
+	GitHub   Format = "github"
 )
 
 // APIVersion is the version of every machine format.
