@@ -201,7 +201,7 @@ func TestSARIF(t *testing.T) {
 	if place.Artifact.URI != "edge/ki%20osk,%C3%BC.cue" || place.Region.StartColumn != 11 {
 		t.Errorf("%+v %+v", place, place.Region)
 	}
-	if uri := run.Results[4].Locations[0].Physical.Artifact.URI; uri != "edge" {
+	if uri := run.Results[4].Locations[0].Physical.Artifact.URI; uri != "edge/images.cue" {
 		t.Errorf("a place nowhere is %q", uri)
 	}
 }

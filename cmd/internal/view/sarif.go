@@ -42,8 +42,9 @@ type (
 	}
 	sarifRule struct {
 		ID            string      `json:"id"`
-		Short         *sarifText  `json:"shortDescription,omitempty"`
-		Full          *sarifText  `json:"fullDescription,omitempty"`
+		Short         sarifText   `json:"shortDescription"`
+		Full          sarifText   `json:"fullDescription"`
+		Help          sarifText   `json:"help"`
 		Configuration sarifConfig `json:"defaultConfiguration"`
 	}
 	sarifConfig struct {
@@ -69,7 +70,7 @@ type (
 	}
 	sarifPhysical struct {
 		Artifact sarifArtifact `json:"artifactLocation"`
-		Region   *sarifRegion  `json:"region,omitempty"`
+		Region   sarifRegion   `json:"region"`
 	}
 	sarifArtifact struct {
 		URI    string `json:"uri"`
@@ -77,7 +78,7 @@ type (
 	}
 	sarifRegion struct {
 		StartLine   int `json:"startLine"`
-		StartColumn int `json:"startColumn,omitempty"`
+		StartColumn int `json:"startColumn"`
 	}
 	sarifLogical struct {
 		Name string `json:"name"`
@@ -98,18 +99,14 @@ func ReviewSARIF(w io.Writer, r policy.Review, version string, rules []Rule, lin
 	known := reportRules(rules, r.Findings)
 	index := map[string]int{}
 	run := sarifRun{
-		Tool: sarifTool{sarifDriver{"canvos", version, []sarifRule{}}}, ColumnKind: "utf16CodeUnits", Results: []sarifResult{},
+		Tool: sarifTool{sarifDriver{"canvos", sarifVersion(version), []sarifRule{}}}, ColumnKind: "utf16CodeUnits", Results: []sarifResult{},
 		Properties: map[string]any{"verdict": r.Verdict, "base": r.Base.Name, "head": r.Head.Name, "plan": r.Plan},
 	}
 	for i, k := range known {
 		index[k.ID] = i
-		rule := sarifRule{ID: k.ID, Configuration: sarifConfig{sarifLevel(k.Severity)}}
-		if k.Title != "" {
-			rule.Short = &sarifText{k.Title}
-		}
-		if k.Reason != "" {
-			rule.Full = &sarifText{k.Reason}
-		}
+		title := sarifText{or(k.Title, k.ID)}
+		reason := sarifText{or(k.Reason, title.Text)}
+		rule := sarifRule{ID: k.ID, Short: title, Full: reason, Help: reason, Configuration: sarifConfig{sarifLevel(k.Severity)}}
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, rule)
 	}
 	times := map[string]int{}
@@ -137,6 +134,14 @@ func ReviewSARIF(w io.Writer, r policy.Review, version string, rules []Rule, lin
 		run.Results = append(run.Results, res)
 	}
 	return writeJSON(w, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
+}
+
+// sarifVersion begins with a number, as what compares versions expects.
+func sarifVersion(v string) string {
+	if v = strings.TrimPrefix(v, "v"); v == "" || v[0] < '0' || v[0] > '9' {
+		return "0.0.0-devel"
+	}
+	return v
 }
 
 // reportRules are the rules, and those that findings name besides, sorted.
@@ -192,16 +197,20 @@ func waiverText(w policy.Waivers, name string) string {
 // manifest.
 func sarifPlace(at plan.Pos, r policy.Review, lines Lines) sarifLocation {
 	if at.File == "" {
-		return sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{sarifURI(manifestOf(r)), "%SRCROOT%"}}}
+		at.File = manifestOf(r)
 	}
 	l := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{sarifURI(at.File), "%SRCROOT%"}}}
-	if at.Line > 0 {
-		l.Physical.Region = &sarifRegion{at.Line, utf16Column(at, lines)}
-	}
+	l.Physical.Region = sarifRegion{max(at.Line, 1), max(utf16Column(at, lines), 1)}
 	return l
 }
 
+// manifestOf is a file of the change, or the directory of a manifest.
 func manifestOf(r policy.Review) string {
+	for _, f := range r.Findings {
+		if f.At.File != "" {
+			return f.At.File
+		}
+	}
 	if len(r.Head.Manifests) > 0 {
 		return or(r.Head.Manifests[0], ".")
 	}
