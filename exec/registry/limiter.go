@@ -15,6 +15,7 @@ type limiter struct {
 	now     int
 	used    int
 	good    int           // answers since the limit last changed
+	served  int           // good answers, ever
 	era     int           // counts halvings: an answer to an older question halves nothing
 	until   time.Time     // nobody begins before
 	changed chan struct{} // closed and replaced when somebody may begin
@@ -72,6 +73,7 @@ func (l *limiter) open() {
 func (l *limiter) well() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.served++
 	if l.good++; l.good >= l.now && l.now < l.most && l.opened {
 		l.good = 0
 		l.now++
@@ -92,6 +94,13 @@ func (l *limiter) tooMany(era int, pause time.Duration) {
 	if until := time.Now().Add(pause); until.After(l.until) {
 		l.until = until
 	}
+}
+
+// count is how many requests went well.
+func (l *limiter) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.served
 }
 
 func (l *limiter) wake() {

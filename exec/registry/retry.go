@@ -21,9 +21,12 @@ const (
 )
 
 // retry calls f until it succeeds, fails for good, or has failed too often in a
-// row without moving. f says whether it got further than ever before.
+// row without moving. f says whether it got further than ever before. To be turned
+// away by a busy host that serves this client's other requests is no failure: its
+// turn comes.
 func (c *Client) retry(ctx context.Context, h *host, what string, f func() (moved bool, err error)) error {
 	pause := h.limits.Pause
+	served := h.limit.count()
 	for failed := 1; ; failed++ {
 		moved, err := f()
 		if err == nil {
@@ -33,7 +36,13 @@ func (c *Client) retry(ctx context.Context, h *host, what string, f func() (move
 			failed, pause = 1, h.limits.Pause
 		}
 		var e *Error
-		if !errors.As(err, &e) || !e.transient() || e.after > longestWait || failed >= h.attempts(e) {
+		if errors.As(err, &e) && e.Kind == Busy {
+			if now := h.limit.count(); now > served {
+				served = now
+				failed = max(failed-1, 1)
+			}
+		}
+		if e == nil || !e.transient() || e.after > longestWait || failed >= h.attempts(e) {
 			return err
 		}
 		if cause := context.Cause(ctx); cause != nil {
