@@ -35,9 +35,9 @@ func (d *diagnosis) decode(m *Manifest, raw cue.Value) {
 				m.Catalog = append(m.Catalog, d.catalogEntry(tag, entry))
 			}
 		case "policies":
-			d.json(&m.Policies, name, v)
+			m.Policies = d.rules(name, v)
 		case "waivers":
-			d.json(&m.Waivers, name, v)
+			m.Waivers = d.rules(name, v)
 		case "families":
 			for name, f := range fieldsOf(v) {
 				m.Families = append(m.Families, d.family(name, f))
@@ -334,12 +334,6 @@ func (d *diagnosis) catalogEntry(tag string, v cue.Value) CatalogEntry {
 	}
 	e.JSON, _ = json.Marshal(own) // of JSON: cannot fail
 	return e
-}
-
-func (d *diagnosis) json(f *Field[[]byte], name string, v cue.Value) {
-	if b, err := v.MarshalJSON(); err == nil {
-		*f = Field[[]byte]{b, d.near(name), true}
-	}
 }
 
 // fieldsOf goes through the regular fields of a struct, in the order of its

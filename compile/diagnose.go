@@ -144,6 +144,9 @@ func (d *diagnosis) fields(path string, raw, def cue.Value) {
 	}
 	for name, v := range fieldsOf(raw) {
 		sel := cue.Str(name)
+		if isUnvalued(path, name) {
+			continue
+		}
 		if !def.Allows(sel) {
 			d.unknown(path, name, names)
 			if path == "families" { // what it holds is judged under any name

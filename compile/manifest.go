@@ -31,13 +31,21 @@ type Manifest struct {
 	Catalog  []CatalogEntry
 	Families []Family // in source order
 
-	// Policies and Waivers are judged by package policy; here they are kept as
-	// the JSON that CUE makes of them, and where they stand.
-	Policies, Waivers Field[[]byte]
+	// Policies and Waivers are judged by package policy.
+	Policies, Waivers Rules
 
 	// partial: Load found something wrong, so that there is less here than was
 	// written.
 	partial bool
+}
+
+// Rules are policies or waivers as they were written: CUE that stands by itself,
+// since patterns and computed lists have no value yet.
+type Rules struct {
+	CUE []byte // of a struct; nil if there are none
+	At  plan.Pos
+	// Of is where each is named, by name.
+	Of map[string]plan.Pos
 }
 
 // SourceRule says where a reference, or all that begin with it, is read from.

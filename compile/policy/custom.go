@@ -1,8 +1,379 @@
 package policy
 
-// Custom is a rule of the organisation.
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/cuecontext"
+	cueerrors "cuelang.org/go/cue/errors"
+
+	"canvos.dev/compile"
+	"canvos.dev/compile/plan"
+)
+
+// Custom is a rule of the organisation: patterns that a change must have, or a
+// computed list of what is wrong.
 type Custom struct {
-	ID string
+	ID            string
+	Severity      Severity
+	Message, Help string
+	Owner, Link   string
+	Each          string // "family", "image" or "change"
+	// Manifest is the one whose rule it is; "" judges all.
+	Manifest string
+	At       plan.Pos
+	Cases    []Case
+	// Broken says why the rule cannot judge anything; "" if it can.
+	Broken string
+
+	when, require []leaf
+	value         cue.Value // of the whole rule
+	computed      bool
+	reads         []string // the inputs that it declares
+	in            *evaluator
 }
 
-func (r Custom) judge(*Comparison) []Finding { return nil }
+// Case is an example beside a rule.
+type Case struct {
+	Name  string
+	Fires bool
+	input subject
+}
+
+// Ruleset is what a change is judged by.
+type Ruleset struct {
+	Settings Settings
+	Own      []Custom
+	Waivers  []Waiver
+	// Broken are findings of policies and waivers that cannot be read.
+	Broken []Finding
+}
+
+// NewRuleset is one without any rule.
+func NewRuleset() *Ruleset { return &Ruleset{Settings: Settings{}} }
+
+// Add reads policies and waivers into the set. manifest is whose they are, "" if
+// they judge all. Of two settings of one rule the graver holds.
+func (s *Ruleset) Add(manifest string, policies, waivers compile.Rules) {
+	s.policies(manifest, policies)
+	s.waivers(waivers)
+}
+
+func (s *Ruleset) policies(manifest string, r compile.Rules) {
+	if r.CUE == nil {
+		return
+	}
+	e := &evaluator{ctx: cuecontext.New(), known: map[uintptr]cue.Value{}}
+	all := e.ctx.CompileBytes(r.CUE)
+	builtin := map[string]bool{}
+	for _, b := range Builtin() {
+		builtin[b.ID] = true
+	}
+	for id, v := range fields(all) {
+		if builtin[id] {
+			s.set(id, v)
+			continue
+		}
+		c := e.custom(id, v)
+		c.Manifest, c.At = manifest, r.Of[id]
+		s.Own = append(s.Own, c)
+	}
+	if err := all.Err(); err != nil && len(s.Own) == 0 {
+		s.broken("policies", err.Error(), r.At)
+	}
+}
+
+func (s *Ruleset) broken(rule, why string, at plan.Pos) {
+	s.Broken = append(s.Broken, brokenRule(rule, why, at))
+}
+
+// brokenRule fails a review: what a rule would have found is not known.
+func brokenRule(rule, why string, at plan.Pos) Finding {
+	return Finding{Rule: rule, Severity: SeverityDeny, Message: "the rule is broken: " + why, Help: "canvos policy test shows what it does", At: at}
+}
+
+// set takes over the setting of a rule that canvos brings along.
+func (s *Ruleset) set(id string, v cue.Value) {
+	var in struct {
+		Severity  string   `json:"severity"`
+		Owner     string   `json:"owner"`
+		Link      string   `json:"link"`
+		Allow     []string `json:"allow"`
+		Threshold *int     `json:"threshold"`
+	}
+	if err := v.Decode(&in); err != nil {
+		s.broken(id, words(err), plan.Pos{})
+		return
+	}
+	was, known := s.Settings[id]
+	is := Setting{Owner: in.Owner, Link: in.Link, Allow: in.Allow, Threshold: in.Threshold}
+	if in.Severity == "off" {
+		is.Off = true
+	} else {
+		is.Severity = Severity(in.Severity)
+	}
+	if known {
+		is.Off = is.Off && was.Off
+		if gravity(was.Severity) > gravity(is.Severity) {
+			is.Severity = was.Severity
+		}
+		is.Allow = append(slices.Clip(was.Allow), is.Allow...)
+		if was.Threshold != nil && (is.Threshold == nil || *was.Threshold < *is.Threshold) {
+			is.Threshold = was.Threshold
+		}
+	}
+	s.Settings[id] = is
+}
+
+func gravity(s Severity) int {
+	return slices.Index([]Severity{"", SeverityInfo, SeverityWarn, SeverityDeny}, s)
+}
+
+func (s *Ruleset) waivers(r compile.Rules) {
+	if r.CUE == nil {
+		return
+	}
+	all := cuecontext.New().CompileBytes(r.CUE)
+	for name, v := range fields(all) {
+		var in struct {
+			Rule    string `json:"rule"`
+			Target  string `json:"target"`
+			Reason  string `json:"reason"`
+			Ticket  string `json:"ticket"`
+			Owner   string `json:"owner"`
+			Expires string `json:"expires"`
+			Digest  string `json:"digest"`
+		}
+		if err := v.Decode(&in); err != nil {
+			s.broken("waivers", name+": "+words(err), r.Of[name])
+			continue
+		}
+		s.Waivers = append(s.Waivers, Waiver{
+			Name: name, Rule: in.Rule, Target: in.Target, Reason: in.Reason, Ticket: in.Ticket,
+			Owner: in.Owner, Expires: in.Expires, Digest: in.Digest, At: r.Of[name],
+		})
+	}
+	slices.SortFunc(s.Waivers, func(a, b Waiver) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// inputs are what a rule may declare to compute from.
+var inputs = []string{"before", "after", "changes", "images", "totals"}
+
+// patterns are the fields of a rule that may also be definitions.
+var patterns = append([]string{"when", "require", "violations"}, inputs...)
+
+// custom reads a rule. What is wrong with it makes it broken.
+func (e *evaluator) custom(id string, v cue.Value) Custom {
+	c := Custom{ID: id, Each: "family", value: v, in: e}
+	for name, text := range map[string]*string{"message": &c.Message, "help": &c.Help, "owner": &c.Owner, "link": &c.Link, "each": &c.Each, "severity": (*string)(&c.Severity)} {
+		if f := v.LookupPath(cue.MakePath(cue.Str(name))); f.Exists() {
+			s, err := f.String()
+			if err != nil {
+				c.Broken = words(err)
+			}
+			*text = s
+		}
+	}
+	for _, d := range definitions(v) {
+		if !slices.Contains(patterns, strings.TrimPrefix(d, "#")) {
+			c.Broken = d + " is no part of a rule"
+		}
+	}
+	c.when = flatten(either(v, "when"))
+	c.require = flatten(either(v, "require"))
+	c.computed = either(v, "violations").Exists()
+	for _, name := range inputs {
+		if either(v, name).Exists() {
+			c.reads = append(c.reads, name)
+		}
+	}
+	switch whole := slices.ContainsFunc(c.reads, func(r string) bool { return r != "before" && r != "after" }); {
+	case c.Broken != "":
+	case len(c.require) == 0 && !c.computed:
+		c.Broken = "it has neither require nor violations"
+	case c.Each == "change" && !whole && c.computed && len(c.reads) > 0, c.Each != "change" && whole:
+		c.Broken = "each: " + quoted(c.Each) + " does not go with what it reads: " + strings.Join(c.reads, ", ")
+	case gravity(c.Severity) < 1:
+		c.Broken = "its severity is " + quoted(string(c.Severity))
+	}
+	for name, k := range fields(v.LookupPath(cue.MakePath(cue.Str("cases")))) {
+		one := Case{Name: name}
+		if err := k.LookupPath(cue.MakePath(cue.Str("fires"))).Decode(&one.Fires); err != nil {
+			c.Broken = "case " + quoted(name) + ": " + words(err)
+		}
+		one.input.values = map[string]cue.Value{"before": e.null(), "after": e.null()}
+		for _, in := range inputs {
+			if x := k.LookupPath(cue.MakePath(cue.Str(in))); x.Exists() {
+				one.input.values[in] = x
+			}
+		}
+		c.Cases = append(c.Cases, one)
+	}
+	return c
+}
+
+// either is a field of a rule, or the definition of that name.
+func either(v cue.Value, name string) cue.Value {
+	if f := v.LookupPath(cue.MakePath(cue.Str(name))); f.Exists() {
+		return f
+	}
+	return v.LookupPath(cue.MakePath(cue.Def(name)))
+}
+
+// fields goes through the regular fields of a struct, also of one that holds an
+// error somewhere.
+func fields(v cue.Value) func(func(string, cue.Value) bool) {
+	return func(yield func(string, cue.Value) bool) {
+		it, err := v.Fields(cue.Definitions(true))
+		for err == nil && it.Next() {
+			if sel := it.Selector(); sel.LabelType() == cue.StringLabel && !yield(sel.Unquoted(), it.Value()) {
+				return
+			}
+		}
+	}
+}
+
+func definitions(v cue.Value) []string {
+	var names []string
+	it, err := v.Fields(cue.Definitions(true))
+	for err == nil && it.Next() {
+		if sel := it.Selector(); sel.LabelType() == cue.DefinitionLabel {
+			names = append(names, sel.String())
+		}
+	}
+	return names
+}
+
+// words are what CUE says is wrong, in one line.
+func words(err error) string {
+	list := cueerrors.Errors(err)
+	if len(list) == 0 {
+		return err.Error()
+	}
+	format, args := list[0].Msg()
+	text := fmt.Sprintf(format, args...)
+	if p := list[0].Path(); len(p) > 0 {
+		text = strings.Join(p, ".") + ": " + text
+	}
+	return text
+}
+
+// subject is what a rule judges, as CUE has it.
+type subject struct {
+	values map[string]cue.Value // by input
+	plain  map[string]any       // the same, for patterns; nil of a case
+	pair   *Pair
+	ref    string
+}
+
+// judge applies a rule to a change.
+func (c *Custom) judge(of *Comparison) []Finding {
+	if c.Broken != "" {
+		return []Finding{brokenRule(c.ID, c.Broken, c.At)}
+	}
+	var findings []Finding
+	for s := range c.subjects(of) {
+		found, err := c.violations(s)
+		if err != nil { // one is enough: the rule is wrong, not the change
+			return append(findings, brokenRule(c.ID, words(err), c.At))
+		}
+		for _, v := range found {
+			findings = append(findings, c.finding(of, s, v))
+		}
+	}
+	return findings
+}
+
+// violation is what a rule finds.
+type violation struct {
+	Message   string `json:"message"`
+	Family    string `json:"family"`
+	Field     string `json:"field"`
+	Reference string `json:"reference"`
+	Help      string `json:"help"`
+}
+
+// violations judges one subject.
+func (c *Custom) violations(s subject) ([]violation, error) {
+	for _, l := range c.when {
+		if l.wrong(c.in.ctx, s) != "" {
+			return nil, nil
+		}
+	}
+	var found []violation
+	for _, l := range c.require {
+		if wrong := l.wrong(c.in.ctx, s); wrong != "" {
+			found = append(found, violation{Message: c.Message + ": " + wrong, Field: l.field()})
+		}
+	}
+	if !c.computed {
+		return found, nil
+	}
+	v := c.value
+	for _, name := range c.reads {
+		path := cue.MakePath(cue.Str(name))
+		if !v.LookupPath(path).Exists() {
+			path = cue.MakePath(cue.Def(name))
+		}
+		v = v.FillPath(path, s.values[name])
+	}
+	list := either(v, "violations")
+	if err := list.Validate(cue.Concrete(true)); err != nil {
+		return nil, err
+	}
+	it, err := list.List()
+	if err != nil {
+		return nil, err
+	}
+	for it.Next() {
+		var one violation
+		if text, err := it.Value().String(); err == nil {
+			one.Message = text
+		} else if err := it.Value().Decode(&one); err != nil {
+			return nil, err
+		}
+		if one.Message == "" {
+			one.Message = c.Message
+		}
+		found = append(found, one)
+	}
+	return found, nil
+}
+
+// finding places a violation.
+func (c *Custom) finding(of *Comparison, s subject, v violation) Finding {
+	f := Finding{Rule: c.ID, Severity: c.Severity, Message: v.Message, Help: v.Help, Owner: c.Owner, Link: c.Link, Family: v.Family, Reference: v.Reference}
+	if f.Help == "" {
+		f.Help = c.Help
+	}
+	if f.Reference == "" {
+		f.Reference = s.ref
+	}
+	family := (*Family)(nil)
+	if s.pair != nil {
+		family = s.pair.Family()
+	} else {
+		for i := range of.Pairs {
+			if of.Pairs[i].Family().Name == v.Family {
+				family = of.Pairs[i].Family()
+			}
+		}
+	}
+	if family == nil {
+		f.At = c.At
+		return f
+	}
+	f.Family, f.At = family.Name, family.at(v.Field)
+	if f.At == family.At {
+		for _, p := range slices.Sorted(maps.Keys(family.Values)) {
+			if v.Field != "" && isBelow(p, v.Field) {
+				f.At = family.at(p)
+				break
+			}
+		}
+	}
+	return f
+}

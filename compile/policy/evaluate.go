@@ -30,8 +30,8 @@ type Manifest struct {
 	Declared, Recorded map[string]lock.LineFacts
 	// Unlocked are the references that the lock has no entry of.
 	Unlocked map[string]bool
-	// Policies and Waivers are CUE source; see compile.Manifest.
-	Policies, Waivers compile.Field[[]byte]
+	// Policies and Waivers are as they were written.
+	Policies, Waivers compile.Rules
 	Epoch             string
 }
 

@@ -28,6 +28,8 @@ type Family struct {
 	Extensions bool
 	// Partial says that only what a plan tells of a family is known.
 	Partial bool
+
+	input map[string]any // for rules, once it was asked for
 }
 
 // Value is what a field holds, and where it was written.

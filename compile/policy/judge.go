@@ -10,11 +10,7 @@ import (
 type Options struct {
 	Today    string // YYYY-MM-DD: what is at its end, which waivers hold
 	Observed Observed
-	Settings Settings
-	// Own are the organisation's rules.
-	Own []Custom
-	// Waivers let findings pass.
-	Waivers []Waiver
+	Rules    *Ruleset // nil: only what canvos brings along
 }
 
 // Settings say how rules that canvos brings along are applied, by id.
@@ -31,9 +27,13 @@ type Setting struct {
 
 // Judge applies the rules to a comparison.
 func Judge(c *Comparison, o Options) Review {
-	j := &judgement{Comparison: c, settings: o.Settings, observed: o.Observed, today: o.Today, said: map[string]bool{}}
+	rules := o.Rules
+	if rules == nil {
+		rules = NewRuleset()
+	}
+	j := &judgement{Comparison: c, observed: o.Observed, today: o.Today, said: map[string]bool{}}
 	for _, r := range Builtin() {
-		j.rule, j.setting, j.severity = &r, o.Settings[r.ID], r.Severity
+		j.rule, j.setting, j.severity = &r, rules.Settings[r.ID], r.Severity
 		if j.setting.Severity != "" {
 			j.severity = j.setting.Severity
 		}
@@ -41,13 +41,14 @@ func Judge(c *Comparison, o Options) Review {
 			r.judge(j)
 		}
 	}
-	for _, own := range o.Own {
-		j.findings = append(j.findings, own.judge(c)...)
+	j.findings = append(j.findings, rules.Broken...)
+	for i := range rules.Own {
+		j.findings = append(j.findings, rules.Own[i].judge(c)...)
 	}
 	review := Effect(c)
 	review.Findings = j.findings
 	sortFindings(review.Findings)
-	review.waive(o.Waivers, o.Today)
+	review.waive(rules.Waivers, o.Today)
 	review.Verdict = VerdictOf(review.Findings)
 	return review
 }

@@ -69,7 +69,6 @@ func Builtin() []Rule {
 // judgement is a comparison on its way to a review.
 type judgement struct {
 	*Comparison
-	settings Settings
 	observed Observed
 	today    string // YYYY-MM-DD
 	rule     *Rule

@@ -436,10 +436,10 @@ func judgePolicies(j *judgement) {
 		}
 		for _, x := range []struct {
 			name   string
-			before compile.Field[[]byte]
-			after  compile.Field[[]byte]
+			before compile.Rules
+			after  compile.Rules
 		}{{"policies", was.Policies, m.Policies}, {"waivers", was.Waivers, m.Waivers}} {
-			if string(x.before.V) != string(x.after.V) {
+			if string(x.before.CUE) != string(x.after.CUE) {
 				j.find(Finding{Message: "the " + x.name + " of " + m.Name + " change; they judge from the next change on", Help: "", At: or(x.after.At, x.before.At)})
 			}
 		}

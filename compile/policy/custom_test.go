@@ -1,0 +1,78 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"canvos.dev/compile"
+)
+
+// rulesOf reads policies as --policy does.
+func rulesOf(t testing.TB, text string) *Ruleset {
+	t.Helper()
+	policies, waivers, ps := compile.LoadRules(compile.Source{FS: fstest.MapFS{"rules.cue": {Data: []byte("package rules\n" + text)}}, Dir: "."})
+	for _, p := range ps {
+		t.Fatal(p)
+	}
+	s := NewRuleset()
+	s.Add("", policies, waivers)
+	return s
+}
+
+// judged is what a set of rules finds on a change of shop, without what canvos
+// brings along.
+func judged(t testing.TB, rules, before, after string) []Finding {
+	t.Helper()
+	s := rulesOf(t, rules)
+	c := Compare(StateOf(Side{Name: "base"}, []Manifest{side(t, before)}), StateOf(Side{Name: "head"}, []Manifest{side(t, after)}))
+	var found []Finding
+	for i := range s.Own {
+		found = append(found, s.Own[i].judge(c)...)
+	}
+	return append(found, s.Broken...)
+}
+
+func TestCustomRules(t *testing.T) {
+	retag := [2]string{`"shop"`, `"shop2"`}
+	for _, c := range []struct {
+		name, rule string
+		change     [2]string
+		want       string // of message and place; "" is nothing
+	}{
+		{"require", `policies: r: {severity: "deny", message: "a production image carries a release tag", when: after: channel: "production", require: after: tag: =~"^v[0-9]+"}`,
+			retag, `a production image carries a release tag: after.tag is "shop2", want =~"^v[0-9]+" images.cue:8:7`},
+		{"require holds", `policies: r: {severity: "deny", message: "m", when: after: channel: "production", require: after: tag: =~"^shop"}`, retag, ""},
+		{"when does not apply", `policies: r: {severity: "deny", message: "m", when: after: channel: "staging", require: after: tag: =~"^v"}`, retag, ""},
+		{"as definitions", `policies: r: {severity: "deny", message: "m", #when: after: channel: "production", #require: after: tag: =~"^v"}`, retag, `m: after.tag is "shop2", want =~"^v" images.cue:8:7`},
+		{"absence is a violation", `policies: r: {severity: "deny", message: "m", require: after: labels: owner: string}`, retag, `m: after.labels.owner is absent, want string images.cue:5:11`},
+		{"absence does not apply", `policies: r: {severity: "deny", message: "m", when: after: labels: owner: string, require: after: tag: "x"}`, retag, ""},
+		{"no effect", `policies: r: {severity: "deny", message: "m", require: after: tag: "x"}`, [2]string{"canvos:", "// c\ncanvos:"}, ""},
+		{"null", `policies: r: {severity: "deny", message: "a family went", require: after: !=null}`, [2]string{`families: "store":`, `_f:`}, `a family went: after is null, want !=null images.cue:5:11`},
+		{"computed", `_max: 1
+policies: r: {severity: "deny", message: "m", before: _, after: _, violations: [if before != null if after != null if before.tag != after.tag {field: "tag", message: "\(before.tag) became \(after.tag), \(_max)"}]}`,
+			retag, `shop became shop2, 1 images.cue:8:7`},
+		{"computed definitions", `policies: r: {severity: "deny", message: "m", #after: _, #violations: [if len(#after.kubernetes.versions) < 3 {message: "few: \(len(#after.kubernetes.versions))"}]}`,
+			retag, `few: 2 images.cue:5:11`},
+		{"an image", `policies: r: {severity: "deny", message: "m", each: "image", require: after: kubernetesVersion: =~"^1.30"}`,
+			retag, `m: after.kubernetesVersion is "1.29.8", want =~"^1.30" images.cue:5:11 docker.io/acme/ubuntu:k3s-1.29.8-v4.4.12-shop2`},
+		{"the change", `policies: r: {severity: "deny", message: "m", each: "change", totals: _, changes: _, violations: [if totals.retagged > 1 for n, x in changes {family: n, message: "\(totals.retagged) of \(n) are \(x.kind)"}]}`,
+			retag, `2 of store are retagged images.cue:5:11`},
+		{"broken: an absent field", `policies: r: {severity: "info", message: "m", after: _, violations: [if after.nosuch > 1 {message: "x"}]}`,
+			retag, `the rule is broken: r.violations: undefined field: nosuch rules.cue:2:11`},
+		{"broken: nothing to judge by", `policies: r: {severity: "info", message: "m"}`, retag, `the rule is broken: it has neither require nor violations rules.cue:2:11`},
+		{"broken: a definition that is none", `policies: r: {severity: "info", message: "m", #requires: after: tag: "x", require: after: tag: "shop2"}`,
+			retag, `the rule is broken: #requires is no part of a rule rules.cue:2:11`},
+		{"broken: an error of types", `policies: r: {severity: "info", message: "m", after: _, violations: [if after.tag > 1 {message: "x"}]}`,
+			retag, `the rule is broken: r.violations: invalid operands "shop2" and 1 to '>' (type string and int) rules.cue:2:11`},
+	} {
+		var got []string
+		for _, f := range judged(t, c.rule, shop, strings.Replace(shop, c.change[0], c.change[1], 1)) {
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s:%d:%d %s", f.Message, f.At.File, f.At.Line, f.At.Column, f.Reference)))
+		}
+		if text := strings.Join(got, "\n"); text != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, text, c.want)
+		}
+	}
+}
