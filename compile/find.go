@@ -14,7 +14,13 @@ import (
 // Find is every directory at and below dir that holds a manifest: a CUE file with
 // a field families. Directories that begin with "." or "_", cue.mod, node_modules
 // and testdata are passed over, as are links.
-func Find(fsys fs.FS, dir string) ([]string, error) {
+func Find(fsys fs.FS, dir string) ([]string, error) { return find(fsys, dir, "families") }
+
+// FindRules is every such directory that holds policies: a CUE file with a field
+// of that name.
+func FindRules(fsys fs.FS, dir string) ([]string, error) { return find(fsys, dir, "policies") }
+
+func find(fsys fs.FS, dir, field string) ([]string, error) {
 	var found []string
 	err := fs.WalkDir(fsys, dir, func(p string, e fs.DirEntry, err error) error {
 		switch name := path.Base(p); {
@@ -28,7 +34,7 @@ func Find(fsys fs.FS, dir string) ([]string, error) {
 				return fs.SkipDir
 			}
 		case e.Type().IsRegular() && strings.HasSuffix(name, ".cue") && !strings.HasSuffix(name, "_tool.cue"):
-			if d := path.Dir(p); !slices.Contains(found, d) && isManifest(fsys, p) {
+			if d := path.Dir(p); !slices.Contains(found, d) && names(fsys, p, field) {
 				found = append(found, d)
 			}
 		}
@@ -38,11 +44,11 @@ func Find(fsys fs.FS, dir string) ([]string, error) {
 	return found, err
 }
 
-// isManifest tells a file of a manifest. One that is not CUE is none: it may
+// names tells whether a file has a field. One that is not CUE has none: it may
 // belong to another tool.
-func isManifest(fsys fs.FS, file string) bool {
+func names(fsys fs.FS, file, field string) bool {
 	b, err := fs.ReadFile(fsys, file)
-	if err != nil || !strings.Contains(string(b), "families") {
+	if err != nil || !strings.Contains(string(b), field) {
 		return false
 	}
 	f, err := parser.ParseFile(file, b)
@@ -50,7 +56,7 @@ func isManifest(fsys fs.FS, file string) bool {
 		return false
 	}
 	return slices.ContainsFunc(f.Decls, func(d ast.Decl) bool {
-		field, ok := d.(*ast.Field)
-		return ok && labelName(field.Label) == "families"
+		at, ok := d.(*ast.Field)
+		return ok && labelName(at.Label) == field
 	})
 }

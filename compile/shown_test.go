@@ -19,13 +19,15 @@ func shown(m *Manifest) string {
 func show(b *strings.Builder, path string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
+		if r, ok := v.Interface().(Rules); ok {
+			if r.CUE != nil {
+				fmt.Fprintf(b, "%s = %s %s\n", path, r.CUE, place(v.FieldByName("At")))
+			}
+			return
+		}
 		if set := v.FieldByName("Set"); set.IsValid() {
 			if set.Bool() {
-				value := v.FieldByName("V").Interface()
-				if raw, ok := value.([]byte); ok {
-					value = string(raw)
-				}
-				fmt.Fprintf(b, "%s = %v %s\n", path, value, place(v.FieldByName("At")))
+				fmt.Fprintf(b, "%s = %v %s\n", path, v.FieldByName("V").Interface(), place(v.FieldByName("At")))
 			}
 			return
 		}

@@ -41,6 +41,9 @@ and nothing is fetched.`,
 	choose(cmd, &r.failOn, "fail-on", "", "verdict that exits 4:", "deny", "warn")
 	choose(cmd, &r.shape, "view", "", "how much is shown:", "short", "full")
 	setting(cmd.Flags(), "offline", "require-registry", "fail-on", "view", "base", "to")
+	cmd.Flags().StringArrayVar(&r.policies, "policy", nil, "a `PATH` of more policies and waivers, which judge all manifests (may be repeated)")
+	choose(cmd, &r.judgeBy, "judge-by", "", "whose policies and waivers judge:", "base", "head")
+	setting(cmd.Flags(), "policy")
 	r.access = accessFlags(d, cmd)
 	r.trusted = trustedFlag(cmd)
 	r.tags = tagFlag(cmd)
@@ -63,7 +66,8 @@ type reviewing struct {
 	*door
 	path, base, head, to     string
 	offline, requireRegistry bool
-	failOn, shape            string
+	failOn, shape, judgeBy   string
+	policies                 []string
 	access                   *access
 	tags                     *[]string
 	trusted                  *bool
@@ -85,17 +89,43 @@ func (r *reviewing) run(ctx context.Context) error {
 		return err
 	}
 	c := policy.Compare(b, h)
-	o := policy.Options{Today: time.Now().UTC().Format(time.DateOnly), Settings: policy.Settings{}, Observed: r.observe(ctx, c)}
-	if r.requireRegistry {
-		s := o.Settings["registry-unchecked"]
-		s.Severity, s.Off = policy.SeverityDeny, false
-		o.Settings["registry-unchecked"] = s
+	rules, err := r.rules(b, h)
+	if err != nil {
+		return err
 	}
-	review := policy.Judge(c, o)
+	review := policy.Judge(c, policy.Options{Today: time.Now().UTC().Format(time.DateOnly), Rules: rules, Observed: r.observe(ctx, c)})
 	if err := r.write(review, head.root); err != nil {
 		return err
 	}
 	return r.exit(review)
+}
+
+// rules are what judges: the policies and waivers of base, which a change cannot
+// alter for itself, and those that --policy names.
+func (r *reviewing) rules(base, head policy.State) (*policy.Ruleset, error) {
+	set := policy.NewRuleset()
+	by := base
+	if r.judgeBy == "head" {
+		by = head
+	}
+	for _, m := range by.Manifests {
+		set.Add(m.Name, m.Policies, m.Waivers)
+	}
+	for _, arg := range r.policies {
+		found, err := r.rulesAt(arg)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range found {
+			set.Add("", one.policies, one.waivers)
+		}
+	}
+	if r.requireRegistry {
+		s := set.Settings["registry-unchecked"]
+		s.Severity, s.Off = policy.SeverityDeny, false
+		set.Settings["registry-unchecked"] = s
+	}
+	return set, nil
 }
 
 // exit is 3 if the manifest itself is wrong, 4 if the verdict is.

@@ -56,7 +56,7 @@ Write down what should exist, see what would change, apply it.`,
 		}
 	}
 	add("write", newInit(d), newVet(d), newLock(d))
-	add("see", newList(d), newPlan(d), newDiff(d), newReview(d), newCatalog(d), newExplain(d))
+	add("see", newList(d), newPlan(d), newDiff(d), newReview(d), newPolicy(d), newCatalog(d), newExplain(d))
 	add("do", newApply(d))
 	add("more", newDoctor(d), newVersion(d), newCompletion(d))
 	root.SetHelpCommand(newHelp())

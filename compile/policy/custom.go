@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -182,8 +183,12 @@ func (e *evaluator) custom(id string, v cue.Value) Custom {
 			c.Broken = d + " is no part of a rule"
 		}
 	}
-	c.when = flatten(either(v, "when"))
-	c.require = flatten(either(v, "require"))
+	var few, fewer bool
+	c.when, few = flatten(either(v, "when"))
+	c.require, fewer = flatten(either(v, "require"))
+	if !few || !fewer {
+		c.Broken = "its patterns want more than " + strconv.Itoa(mostLeaves) + " values"
+	}
 	c.computed = either(v, "violations").Exists()
 	for _, name := range inputs {
 		if either(v, name).Exists() {

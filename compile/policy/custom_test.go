@@ -35,6 +35,10 @@ func judged(t testing.TB, rules, before, after string) []Finding {
 }
 
 func TestCustomRules(t *testing.T) {
+	laughs := "#s0: {a: \"x\", b: \"x\"}\n"
+	for i := range 40 {
+		laughs += fmt.Sprintf("#s%d: {a: #s%[2]d, b: #s%[2]d}\n", i+1, i)
+	}
 	retag := [2]string{`"shop"`, `"shop2"`}
 	for _, c := range []struct {
 		name, rule string
@@ -64,6 +68,8 @@ policies: r: {severity: "deny", message: "m", before: _, after: _, violations: [
 		{"broken: nothing to judge by", `policies: r: {severity: "info", message: "m"}`, retag, `the rule is broken: it has neither require nor violations rules.cue:2:11`},
 		{"broken: a definition that is none", `policies: r: {severity: "info", message: "m", #requires: after: tag: "x", require: after: tag: "shop2"}`,
 			retag, `the rule is broken: #requires is no part of a rule rules.cue:2:11`},
+		{"broken: a pattern without end", laughs + `policies: r: {severity: "info", message: "m", #require: after: #s40}`,
+			retag, `the rule is broken: its patterns want more than 10000 values rules.cue:43:11`},
 		{"broken: an error of types", `policies: r: {severity: "info", message: "m", after: _, violations: [if after.tag > 1 {message: "x"}]}`,
 			retag, `the rule is broken: r.violations: invalid operands "shop2" and 1 to '>' (type string and int) rules.cue:2:11`},
 	} {

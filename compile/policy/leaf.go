@@ -19,22 +19,33 @@ type leaf struct {
 	memo map[string]string // by value: what is wrong with it, "" is nothing
 }
 
+// mostLeaves is how many values a pattern may want: far above any that a person
+// writes, and far below what a pattern of patterns can come to.
+const mostLeaves = 10000
+
 // flatten takes a pattern apart. An empty struct is a leaf: something must be
-// there.
-func flatten(v cue.Value, path ...string) []leaf {
-	if !v.Exists() {
-		return nil
-	}
+// there. It is false if there are too many.
+func flatten(v cue.Value) ([]leaf, bool) {
 	var leaves []leaf
-	if v.IncompleteKind() == cue.StructKind {
-		for name, sub := range fields(v) {
-			leaves = append(leaves, flatten(sub, append(slices.Clip(path), name)...)...)
+	var walk func(v cue.Value, path []string) bool
+	walk = func(v cue.Value, path []string) bool {
+		if v.IncompleteKind() == cue.StructKind {
+			empty := true
+			for name, sub := range fields(v) {
+				empty = false
+				if !walk(sub, append(slices.Clip(path), name)) {
+					return false
+				}
+			}
+			if !empty || len(path) == 0 {
+				return true
+			}
 		}
-		if len(leaves) > 0 || len(path) == 0 {
-			return leaves
-		}
+		leaves = append(leaves, leaf{path: path, want: v, text: fmt.Sprint(v), memo: map[string]string{}})
+		return len(leaves) <= mostLeaves
 	}
-	return []leaf{{path: path, want: v, text: fmt.Sprint(v), memo: map[string]string{}}}
+	ok := !v.Exists() || walk(v, nil)
+	return leaves, ok
 }
 
 // evaluator holds the values of one set of rules.
