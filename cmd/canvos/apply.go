@@ -101,11 +101,11 @@ func (a *applying) run(ctx context.Context) error {
 		_ = a.invalid(ps, m) // shows them; the code is another
 		return told(exitRefused)
 	}
-	t, _, err := a.target(a.to, false, st, a.access)
+	t, shown, err := a.target(a.to, false, st, a.access)
 	if err != nil {
 		return err
 	}
-	v, err := a.decided(ctx, c, p, a.to, false, a.consent.consent(), false, st, a.access)
+	v, err := a.decided(ctx, c, p, t, shown, a.consent.consent(), false, st, a.access)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"canvos.dev/compile/plan"
 	"canvos.dev/compile/problem"
 	"canvos.dev/exec"
+	"canvos.dev/exec/image"
 	"canvos.dev/exec/oci"
 	"canvos.dev/exec/store"
 )
@@ -83,7 +84,11 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 		if err != nil {
 			return err
 		}
-		v, err := d.decided(cmd.Context(), c, p, to, l.offline, consent.consent(), len(targets) == 0, st, r)
+		t, shown, err := d.target(to, l.offline, st, r)
+		if err != nil {
+			return err
+		}
+		v, err := d.decided(cmd.Context(), c, p, t, shown, consent.consent(), len(targets) == 0, st, r)
 		if err != nil {
 			return err
 		}
@@ -138,15 +143,13 @@ func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
 	return p, p.Seal()
 }
 
-// decided compares a plan with where its images are published.
-func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, to string, offline bool, consent oci.Consent, withKept bool, st *store.Store, r *access) (view.Plan, error) {
+// decided compares a plan with where its images are published; with nothing if t is
+// nil.
+func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Target, shown string, consent oci.Consent, withKept bool, st *store.Store, r *access) (view.Plan, error) {
 	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free()}
 	var ds []oci.Decision
-	t, shown, err := d.target(to, offline, st, r)
-	if err != nil {
-		return v, err
-	}
-	if offline && to == "" {
+	var err error
+	if t == nil {
 		for _, i := range p.Images {
 			ds = append(ds, oci.Decision{Image: i, Action: oci.Build, Reason: "not compared (--offline)"})
 		}
