@@ -52,6 +52,7 @@ func TestStories(t *testing.T) {
 			"cp-r":     copyTree,
 			"registry": startRegistry,
 			"silent":   silent,
+			"shell-of": shellOf,
 		},
 	})
 }

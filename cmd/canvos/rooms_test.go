@@ -181,6 +181,7 @@ func TestTopLevel(t *testing.T) {
 	known := []string{
 		"schema", "cmd", "compile", "exec", "examples", "testdata", "cue.mod", "go.mod", "go.sum", "README.md",
 		"LICENSE", "CONTRIBUTING.md", "docs", ".ci", ".github", ".gitignore", ".gitattributes",
+		"action.yml", ".pre-commit-hooks.yaml", // where those who use them look
 	}
 	for _, name := range strings.Fields(string(out)) {
 		if top, _, _ := strings.Cut(name, "/"); !slices.Contains(known, top) {
