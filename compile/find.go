@@ -44,12 +44,20 @@ func find(fsys fs.FS, dir, field string) ([]string, error) {
 	return found, err
 }
 
+// longestParsed is how many bytes of a file are parsed to see what it is. A longer
+// one is taken for what is looked for: it is no small matter to read, and who
+// loads it has limits.
+const longestParsed = 1 << 20
+
 // names tells whether a file has a field. One that is not CUE has none: it may
 // belong to another tool.
 func names(fsys fs.FS, file, field string) bool {
 	b, err := fs.ReadFile(fsys, file)
 	if err != nil || !strings.Contains(string(b), field) {
 		return false
+	}
+	if len(b) > longestParsed {
+		return true
 	}
 	f, err := parser.ParseFile(file, b)
 	if err != nil {

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -20,10 +21,11 @@ func TestFind(t *testing.T) {
 		"_old/images.cue":        manifest,
 		"node_modules/x/i.cue":   manifest,
 		"d/make_tool.cue":        manifest,
+		"e/long.cue":             {Data: append([]byte("package e\n// families\n"), bytes.Repeat([]byte("\n"), longestParsed)...)},
 		"images.cue/nothing.txt": {},
 	}
 	found, err := Find(tree, ".")
-	if want := []string{"a", "b/c"}; err != nil || !slices.Equal(found, want) {
+	if want := []string{"a", "b/c", "e"}; err != nil || !slices.Equal(found, want) {
 		t.Errorf("found %q, %v; want %q", found, err, want)
 	}
 	if found, err := Find(tree, "b"); err != nil || !slices.Equal(found, []string{"b/c"}) {

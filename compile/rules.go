@@ -51,6 +51,9 @@ func LoadRules(src Source) (policies, waivers Rules, ps []*problem.Problem) {
 	if len(ps) > 0 {
 		return policies, waivers, problem.Sort(ps)
 	}
+	if ps = outOfBounds(inst, src.Bounds); len(ps) > 0 {
+		return policies, waivers, ps
+	}
 	for _, f := range inst.Files {
 		ps = append(ps, refused(f)...)
 		unbind(f)

@@ -16,7 +16,7 @@ import (
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == evaluateVerb {
-		os.Exit(apart())
+		os.Exit(serveApart())
 	}
 	// Most of a run's garbage is CUE's and short-lived: a rarer collection makes
 	// a large manifest a third faster. The limit keeps that from growing without

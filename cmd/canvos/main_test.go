@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the stories to what is seen")
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == evaluateVerb {
-		os.Exit(apart())
+		os.Exit(serveApart())
 	}
 	testscript.Main(m, map[string]func(){"canvos": main})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -37,8 +38,8 @@ func newPolicyList(d *door) *cobra.Command {
 		ValidArgsFunction: completeManifests,
 	}
 	formats(d, cmd)
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		set, err := d.ruleset(args)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		set, err := d.ruleset(cmd.Context(), args)
 		if err != nil {
 			return err
 		}
@@ -58,8 +59,8 @@ never shown to fire, or not to fire.`,
 		ValidArgsFunction: completeManifests,
 	}
 	formats(d, cmd)
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		set, err := d.ruleset(args)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		set, err := d.ruleset(cmd.Context(), args)
 		if err != nil {
 			return err
 		}
@@ -81,29 +82,29 @@ never shown to fire, or not to fire.`,
 }
 
 // ruleset is what is written at paths.
-func (d *door) ruleset(args []string) (*policy.Ruleset, error) {
+func (d *door) ruleset(ctx context.Context, args []string) (*policy.Ruleset, error) {
 	if len(args) == 0 {
 		args = []string{"."}
 	}
 	set := policy.NewRuleset()
 	for _, arg := range args {
-		found, err := d.rulesAt(arg)
+		found, err := d.rulesAt(ctx, arg, true)
 		if err != nil {
 			return nil, err
 		}
 		for _, one := range found {
-			set.Add("", one.policies, one.waivers)
+			set.Add("", one.Policies, one.Waivers)
 		}
 	}
 	return set, nil
 }
 
 // ruleFile is the policies and waivers of one package.
-type ruleFile struct{ policies, waivers compile.Rules }
+type ruleFile struct{ Policies, Waivers compile.Rules }
 
 // rulesAt reads all policies and waivers at and below a directory, or of the
-// package that a file stands for.
-func (d *door) rulesAt(arg string) ([]ruleFile, error) {
+// package that a file stands for: apart, unless they are trusted.
+func (d *door) rulesAt(ctx context.Context, arg string, trusted bool) ([]ruleFile, error) {
 	dir, file := d.absolute(arg), ""
 	fi, err := os.Stat(dir)
 	switch {
@@ -127,9 +128,15 @@ func (d *door) rulesAt(arg string) ([]ruleFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		policies, waivers, found := compile.LoadRules(m.src)
+		var one ruleFile
+		var found []*problem.Problem
+		if trusted {
+			one.Policies, one.Waivers, found = compile.LoadRules(m.src)
+		} else if one, found, err = d.rulesApart(ctx, m.src.FS, d.evaluationOf(m)); err != nil {
+			return nil, err
+		}
 		ps = append(ps, found...)
-		all = append(all, ruleFile{policies, waivers})
+		all = append(all, one)
 	}
 	if len(ps) > 0 {
 		return nil, d.invalid(ps)

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -88,44 +87,14 @@ func (r *reviewing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c := policy.Compare(b, h)
-	rules, err := r.rules(b, h)
+	review, err := r.judge(ctx, b, h)
 	if err != nil {
 		return err
 	}
-	review := policy.Judge(c, policy.Options{Today: time.Now().UTC().Format(time.DateOnly), Rules: rules, Observed: r.observe(ctx, c)})
 	if err := r.write(review, head.root); err != nil {
 		return err
 	}
 	return r.exit(review)
-}
-
-// rules are what judges: the policies and waivers of base, which a change cannot
-// alter for itself, and those that --policy names.
-func (r *reviewing) rules(base, head policy.State) (*policy.Ruleset, error) {
-	set := policy.NewRuleset()
-	by := base
-	if r.judgeBy == "head" {
-		by = head
-	}
-	for _, m := range by.Manifests {
-		set.Add(m.Name, m.Policies, m.Waivers)
-	}
-	for _, arg := range r.policies {
-		found, err := r.rulesAt(arg)
-		if err != nil {
-			return nil, err
-		}
-		for _, one := range found {
-			set.Add("", one.policies, one.waivers)
-		}
-	}
-	if r.requireRegistry {
-		s := set.Settings["registry-unchecked"]
-		s.Severity, s.Off = policy.SeverityDeny, false
-		set.Settings["registry-unchecked"] = s
-	}
-	return set, nil
 }
 
 // exit is 3 if the manifest itself is wrong, 4 if the verdict is.

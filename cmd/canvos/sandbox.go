@@ -40,18 +40,54 @@ func trustedFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("trusted", false, "evaluate manifests in this process, without limits of time and memory")
 }
 
-// evaluateApart evaluates one manifest in a process of its own, which sees the
-// files of the manifest's module and nothing else. A manifest that takes more
-// than it may is one with a problem that says so.
-func (d *door) evaluateApart(ctx context.Context, files fs.FS, q evaluation) (policy.Manifest, error) {
+// task is what the child process is asked for: one of these.
+type task struct {
+	Evaluate *evaluation // a manifest
+	Rules    *evaluation // the policies and waivers of a package
+	Judge    *judging    // a change
+}
+
+// answer is what it answers.
+type answer struct {
+	Manifest sentManifest
+	Rules    ruleFile
+	Problems []*problem.Problem
+	Review   policy.Review
+}
+
+// apart has a task done in a process of its own, which sees files and nothing
+// else. The error is a *sandbox.Error if the task takes more than it may.
+func (d *door) apart(ctx context.Context, files fs.FS, q task) (answer, error) {
+	var a answer
 	self, err := os.Executable()
 	if err != nil {
-		return policy.Manifest{}, fmt.Errorf("find canvos itself: %w", err)
+		return a, fmt.Errorf("find canvos itself: %w", err)
 	}
-	q.Bounds = untrustedText()
 	c := sandbox.Command{Path: self, Args: []string{os.Args[0], evaluateVerb}, Files: files, Limits: d.limits}
-	var a evaluatedApart
-	err = c.Run(ctx, q, &a)
+	return a, c.Run(ctx, q, &a)
+}
+
+// serveApart is what the child process does.
+func serveApart() int {
+	debug.SetGCPercent(400)
+	return sandbox.Serve(os.Stdin, os.Stdout, func(files fs.FS, q task) (a answer, err error) {
+		switch {
+		case q.Evaluate != nil:
+			a.Manifest, err = send(evaluate(files, *q.Evaluate))
+		case q.Rules != nil:
+			a.Rules.Policies, a.Rules.Waivers, a.Problems = compile.LoadRules(q.Rules.source(files))
+		case q.Judge != nil:
+			a.Review, err = q.Judge.review()
+		}
+		return a, err
+	})
+}
+
+// evaluateApart evaluates one manifest. One that takes more than it may is a
+// manifest with a problem that says so.
+func (d *door) evaluateApart(ctx context.Context, files fs.FS, q evaluation) (policy.Manifest, error) {
+	q.Bounds = untrustedText()
+	a, err := d.apart(ctx, files, task{Evaluate: &q})
 	var stopped *sandbox.Error
 	switch {
 	case errors.As(err, &stopped):
@@ -59,39 +95,46 @@ func (d *door) evaluateApart(ctx context.Context, files fs.FS, q evaluation) (po
 	case err != nil:
 		return policy.Manifest{}, fmt.Errorf("evaluate %s: %w", q.Name, err)
 	}
-	return a.manifest()
+	return a.Manifest.receive()
 }
 
-// tooMuch is what a manifest could not be evaluated for, as its problem.
+// rulesApart reads the policies and waivers of a package.
+func (d *door) rulesApart(ctx context.Context, files fs.FS, q evaluation) (ruleFile, []*problem.Problem, error) {
+	q.Bounds = untrustedText()
+	a, err := d.apart(ctx, files, task{Rules: &q})
+	var stopped *sandbox.Error
+	switch {
+	case errors.As(err, &stopped):
+		return ruleFile{}, []*problem.Problem{tooMuch(stopped, q)}, nil
+	case err != nil:
+		return ruleFile{}, nil, fmt.Errorf("evaluate %s: %w", q.Name, err)
+	}
+	return a.Rules, a.Problems, nil
+}
+
+// tooMuch is what could not be evaluated for, as a problem of it.
 func tooMuch(e *sandbox.Error, q evaluation) *problem.Problem {
-	p := problemAt("CV0010", "the manifest is not evaluated: "+e.Error(), plan.Pos{File: q.show(path.Join(q.Dir, q.File))})
+	p := problemAt("CV0010", "it is not evaluated: "+e.Error(), plan.Pos{File: q.show(path.Join(q.Dir, q.File))})
 	p.Help = "look for loops, products of disjunctions and values that double; --trusted evaluates it without limits"
 	return p
 }
 
-// apart is what the child process does.
-func apart() int {
-	debug.SetGCPercent(400)
-	return sandbox.Serve(os.Stdin, os.Stdout, func(files fs.FS, q evaluation) (evaluatedApart, error) {
-		m := evaluate(files, q)
-		var a evaluatedApart
-		// A plan travels as JSON, which tells no steps from no plan.
-		text, err := json.Marshal(m.Plan)
-		m.Plan = plan.Plan{}
-		a.Manifest, a.Plan = m, text
-		return a, err
-	})
-}
-
-// evaluatedApart is a manifest on its way out of the sandbox.
-type evaluatedApart struct {
+// sentManifest is a manifest on its way between two processes. Its plan travels
+// as JSON, which tells no steps from no plan.
+type sentManifest struct {
 	Manifest policy.Manifest
 	Plan     []byte
 }
 
-func (a evaluatedApart) manifest() (policy.Manifest, error) {
-	m := a.Manifest
-	if err := json.Unmarshal(a.Plan, &m.Plan); err != nil {
+func send(m policy.Manifest) (sentManifest, error) {
+	text, err := json.Marshal(m.Plan)
+	m.Plan = plan.Plan{}
+	return sentManifest{m, text}, err
+}
+
+func (s sentManifest) receive() (policy.Manifest, error) {
+	m := s.Manifest
+	if err := json.Unmarshal(s.Plan, &m.Plan); err != nil {
 		return m, fmt.Errorf("read the plan of %s: %w", m.Name, err)
 	}
 	return m, nil

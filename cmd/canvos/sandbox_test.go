@@ -63,6 +63,19 @@ func TestApartIsTheSame(t *testing.T) {
 		q.Lock, q.Other, q.Prefix = nil, q.Lock, "main:"
 		try(dir+" without lock", root.FS(), q)
 	}
+	judged := fstest.MapFS{"images.cue": {Data: []byte(`package images
+
+canvos: "v4.9.38"
+registry: "docker.io/acme"
+_form: =~"^v[0-9]+"
+families: store: {os: {distribution: "ubuntu", version: "22.04"}, kubernetes: {distribution: "k3s", versions: ["1.33.6"]}, tag: "v1", labels: {}}
+policies: "tag-form": {severity: "deny", message: "m", #require: after: tag: _form}
+waivers: one: {rule: "tag-form", target: "store", reason: "r", owner: "o", expires: "2999-12-31"}
+`)}}
+	try("policies", judged, evaluation{Name: "m", Dir: "."})
+	if m := evaluate(judged, evaluation{Dir: "."}); m.Policies.CUE == nil || m.Waivers.CUE == nil {
+		t.Error("policies were not compared")
+	}
 	if m := evaluate(root.FS(), evaluation{Dir: dirs[0]}); len(m.Families) == 0 {
 		t.Errorf("%s has no families: nothing was compared", dirs[0])
 	}

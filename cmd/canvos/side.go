@@ -56,15 +56,17 @@ type evaluation struct {
 	Bounds      compile.Bounds // of what a stranger wrote
 }
 
+// source is what the manifest is read from.
+func (q evaluation) source(files fs.FS) compile.Source {
+	return compile.Source{FS: files, Dir: q.Dir, File: q.File, Tags: q.Tags, Bounds: q.Bounds, Show: q.show}
+}
+
 // show is how a path in the module is written.
 func (q evaluation) show(p string) string { return strings.TrimPrefix(q.Prefix+p, q.Strip) }
 
 // evaluate evaluates one manifest.
 func evaluate(files fs.FS, q evaluation) policy.Manifest {
-	in := policy.Input{
-		Name:   q.Name,
-		Source: compile.Source{FS: files, Dir: q.Dir, File: q.File, Tags: q.Tags, Bounds: q.Bounds, Show: q.show},
-	}
+	in := policy.Input{Name: q.Name, Source: q.source(files)}
 	if q.Lock != nil {
 		in.Lock, in.Unread = compile.ReadLock(q.show(path.Join(q.Dir, lock.Name)), q.Lock)
 	}
@@ -141,10 +143,8 @@ func (d *door) onDisk(arg string, tags []string, relative bool) (*side, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := place{files: m.src.FS, ask: evaluation{
-			Name: d.nameOf(at), Dir: m.src.Dir, File: file, Tags: tags,
-			Prefix: filepath.ToSlash(m.root) + "/", Strip: filepath.ToSlash(d.dir) + "/",
-		}}
+		p := place{files: m.src.FS, ask: d.evaluationOf(m)}
+		p.ask.Name, p.ask.Tags = d.nameOf(at), tags
 		if relative {
 			p.ask.Name = below
 		}
@@ -154,6 +154,14 @@ func (d *door) onDisk(arg string, tags []string, relative bool) (*side, error) {
 		s.places = append(s.places, p)
 	}
 	return s, nil
+}
+
+// evaluationOf is a manifest on disk, as something to evaluate.
+func (d *door) evaluationOf(m *manifest) evaluation {
+	return evaluation{
+		Name: m.name, Dir: m.src.Dir, File: m.src.File, Tags: m.src.Tags,
+		Prefix: filepath.ToSlash(m.root) + "/", Strip: filepath.ToSlash(d.dir) + "/",
+	}
 }
 
 // nameOf is how a directory with a manifest is named.
