@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"canvos.dev/compile/plan"
@@ -58,6 +59,8 @@ type run struct {
 	plan    plan.Plan
 	sources map[plan.Digest]plan.Source
 	images  map[plan.Digest][]plan.Image // by their Image step
+
+	writing atomic.Int32 // layers that are being made
 
 	mu       sync.Mutex
 	trees    map[treeKey]*treeOnce

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
 	"sync"
 
 	"canvos.dev/compile/plan"
@@ -132,9 +133,15 @@ func (r *run) files(ctx context.Context, s plan.Step, emit func(exec.Event)) (*m
 // layer writes a change as a layer, or finds it in the store; an empty change is
 // none.
 func (r *run) layer(ctx context.Context, step plan.Digest, c *rootfs.Change, emit func(exec.Event)) ([]made1, error) {
-	rec, reused, err := rootfs.Write(ctx, r.store(), c, rootfs.Options{Progress: func(done, total int64) {
-		emit(exec.Event{Kind: exec.StepProgress, Unit: "bytes", Done: done, Total: total})
-	}})
+	// Layers that are made at once share the cores, and so the memory.
+	writing := r.writing.Add(1)
+	rec, reused, err := rootfs.Write(ctx, r.store(), c, rootfs.Options{
+		Cores: max(1, runtime.GOMAXPROCS(0)/int(writing)),
+		Progress: func(done, total int64) {
+			emit(exec.Event{Kind: exec.StepProgress, Unit: "bytes", Done: done, Total: total})
+		},
+	})
+	r.writing.Add(-1)
 	if err != nil {
 		return nil, err
 	}

@@ -38,8 +38,11 @@ var spare encoders
 // compress begins a compressed stream to w of about size bytes. The bytes depend
 // on nothing but what is written: not on size, the number of cores, or the pieces
 // they are written in. close must be called, also after an error.
-func compress(kind string, w io.Writer, size int64) (z io.WriteCloser, close func() error, err error) {
-	cores := min(runtime.GOMAXPROCS(0), maxCores)
+func compress(kind string, w io.Writer, size int64, cores int) (z io.WriteCloser, close func() error, err error) {
+	if cores <= 0 {
+		cores = runtime.GOMAXPROCS(0)
+	}
+	cores = min(cores, maxCores)
 	if size < smallSize {
 		cores = 1
 	}

@@ -24,6 +24,9 @@ type Options struct {
 	// Progress is called now and then with the bytes of contents that have been
 	// written, of Change.Size.
 	Progress func(done, total int64)
+	// Cores is how many the compressor may keep busy, each for some megabytes of
+	// memory; all if 0.
+	Cores int
 }
 
 // Write makes the layer that holds c, or finds it in the store: reused says
@@ -99,7 +102,7 @@ func newLayerWriter(ctx context.Context, st *store.Store, c *Change, o Options) 
 		return nil, err
 	}
 	w := &layerWriter{ctx: ctx, st: st, c: c, o: o, blob: blob, diff: sha256.New(), headers: make([]header, 0, len(c.items))}
-	if w.z, w.closeZ, err = compress(c.compression, blob, c.size+int64(len(c.items))<<10); err != nil {
+	if w.z, w.closeZ, err = compress(c.compression, blob, c.size+int64(len(c.items))<<10, o.Cores); err != nil {
 		blob.Abort()
 		return nil, err
 	}
