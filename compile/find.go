@@ -63,8 +63,18 @@ func names(fsys fs.FS, file, field string) bool {
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc(f.Decls, func(d ast.Decl) bool {
-		at, ok := d.(*ast.Field)
-		return ok && labelName(at.Label) == field
+	return declares(f.Decls, field)
+}
+
+func declares(decls []ast.Decl, field string) bool {
+	return slices.ContainsFunc(decls, func(d ast.Decl) bool {
+		switch d := d.(type) {
+		case *ast.Field:
+			return labelName(d.Label) == field
+		case *ast.EmbedDecl:
+			s, ok := d.Expr.(*ast.StructLit)
+			return ok && declares(s.Elts, field)
+		}
+		return false
 	})
 }

@@ -147,7 +147,7 @@ func instance(src Source) (*build.Instance, []*problem.Problem) {
 			cfg.Package = f.PackageName()
 		}
 	default:
-		if !hasCUE(src.FS, src.Dir) {
+		if !HasCUE(src.FS, src.Dir) {
 			return nil, []*problem.Problem{noManifest("no CUE file in "+quoted(src.Show(src.Dir)), src)}
 		}
 	}
@@ -161,8 +161,8 @@ func instance(src Source) (*build.Instance, []*problem.Problem) {
 	return inst, nil
 }
 
-// hasCUE tells whether a directory holds a CUE file.
-func hasCUE(fsys fs.FS, dir string) bool {
+// HasCUE tells whether a directory holds a CUE file.
+func HasCUE(fsys fs.FS, dir string) bool {
 	entries, err := fs.ReadDir(fsys, dir)
 	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
 		return !e.IsDir() && strings.HasSuffix(e.Name(), ".cue") && !strings.HasPrefix(e.Name(), ".")

@@ -42,6 +42,9 @@ revisions: REV, REV:PATH. Nothing is judged; canvos review does.`,
 			return err
 		}
 		defer head.close()
+		if err := both(base, head); err != nil {
+			return err
+		}
 		for _, s := range []*side{base, head} {
 			if s.plan == nil && len(s.places) == 0 {
 				return fail(exitError, "", "no manifest in %s", s.Name)

@@ -80,6 +80,9 @@ func (r *reviewing) run(ctx context.Context) error {
 	}
 	defer base.close()
 	defer head.close()
+	if err := both(base, head); err != nil {
+		return err
+	}
 	if len(base.places)+len(head.places) == 0 {
 		return fail(exitError, "canvos init makes a first manifest", "no manifest below %s, neither at base nor at head", r.path)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -26,7 +27,10 @@ type side struct {
 	places []place
 	tree   *git.Tree  // nil if it is not a revision
 	plan   *plan.Plan // set instead if it is a saved plan
-	root   string     // of the work tree, absolute; empty if there is none
+	files  fs.FS      // in which manifests were looked for
+	// at is the manifest in a directory of files.
+	at   func(below string) (place, error)
+	root string // of the work tree, absolute; empty if there is none
 }
 
 func (s *side) close() {
@@ -37,7 +41,8 @@ func (s *side) close() {
 
 // A place is where a manifest of a side lies.
 type place struct {
-	files fs.FS // of its module
+	files fs.FS  // of its module
+	below string // its directory, as in side.at
 	ask   evaluation
 }
 
@@ -137,23 +142,58 @@ func (d *door) onDisk(arg string, tags []string, relative bool) (*side, error) {
 			return nil, fail(exitError, "", "search %s: %v", arg, unpathed(err))
 		}
 	}
-	for _, below := range dirs {
+	s.files = os.DirFS(dir)
+	s.at = func(below string) (place, error) {
 		at := filepath.Join(dir, filepath.FromSlash(below))
 		m, err := d.manifestAt(arg, at, file)
 		if err != nil {
-			return nil, err
+			return place{}, err
 		}
-		p := place{files: m.src.FS, ask: d.evaluationOf(m)}
+		p := place{files: m.src.FS, below: below, ask: d.evaluationOf(m)}
 		p.ask.Name, p.ask.Tags = d.nameOf(at), tags
 		if relative {
 			p.ask.Name = below
 		}
-		if p.ask.Lock, err = lockText(m.src.FS, m.src.Dir); err != nil {
-			return nil, err
+		p.ask.Lock, err = lockText(m.src.FS, m.src.Dir)
+		return p, err
+	}
+	return s, s.add(dirs)
+}
+
+// add looks up the manifests in directories.
+func (s *side) add(dirs []string) error {
+	for _, below := range dirs {
+		p, err := s.at(below)
+		if err != nil {
+			return err
 		}
 		s.places = append(s.places, p)
 	}
-	return s, nil
+	slices.SortFunc(s.places, func(a, b place) int { return strings.Compare(a.below, b.below) })
+	return nil
+}
+
+// both makes two sides have the same manifests, as far as their directories hold
+// any CUE: what is a manifest at one side is one at the other, even if it cannot
+// be told from its text any more.
+func both(a, b *side) error {
+	for _, x := range [][2]*side{{a, b}, {b, a}} {
+		from, to := x[0], x[1]
+		if to.files == nil {
+			continue
+		}
+		var missing []string
+		for _, p := range from.places {
+			there := slices.ContainsFunc(to.places, func(q place) bool { return q.below == p.below })
+			if !there && compile.HasCUE(to.files, p.below) {
+				missing = append(missing, p.below)
+			}
+		}
+		if err := to.add(missing); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // evaluationOf is a manifest on disk, as something to evaluate.
@@ -212,15 +252,18 @@ func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath
 			return nil, fail(exitError, "", "search %s: %v", rev, err)
 		}
 	}
-	for _, dir := range dirs {
+	if s.files, err = fs.Sub(tree, at); err != nil {
+		tree.Close()
+		return nil, err
+	}
+	s.at = func(below string) (place, error) {
+		dir := path.Join(at, below)
 		root := moduleIn(tree, dir)
 		files, err := fs.Sub(tree, root)
 		if err != nil {
-			tree.Close()
-			return nil, err
+			return place{}, err
 		}
-		below := relativeTo(at, dir)
-		p := place{files: files, ask: evaluation{
+		p := place{files: files, below: below, ask: evaluation{
 			Name: path.Join(in.shown, below), Dir: relativeTo(root, dir), File: file, Tags: tags, Prefix: in.prefix, Strip: in.strip,
 		}}
 		if root != "." {
@@ -229,11 +272,15 @@ func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath
 		if relative {
 			p.ask.Name = below
 		}
-		if p.ask.Lock, err = lockText(files, p.ask.Dir); err != nil {
-			tree.Close()
-			return nil, err
-		}
-		s.places = append(s.places, p)
+		p.ask.Lock, err = lockText(files, p.ask.Dir)
+		return p, err
+	}
+	for i := range dirs {
+		dirs[i] = relativeTo(at, dirs[i])
+	}
+	if err := s.add(dirs); err != nil {
+		tree.Close()
+		return nil, err
 	}
 	return s, nil
 }

@@ -143,55 +143,44 @@ func merged(ms []Manifest) (plan.Plan, map[string]*Family) {
 	return all, of
 }
 
-// pair finds for each family the one that it was: by name, else by what its
-// images are, else by the image line. Families of head come first, in order.
+// pair finds for each family the one that it was: by what its images are and are
+// called, else by name, else by the image line, else by what its images are alone.
+// Families of head come first, in order.
 func (c *Comparison) pair() {
-	type key struct{ manifest, name string }
-	old := map[key]*Pair{}
-	var rest []*Pair // of base, in order
+	var old, new []*Pair
 	for i := range c.Base.Manifests {
 		m := &c.Base.Manifests[i]
 		for n := range m.Families {
-			p := &Pair{Before: &m.Families[n], InBefore: m}
-			rest = append(rest, p)
-			old[key{m.Name, p.Before.Name}] = p
+			old = append(old, &Pair{Before: &m.Families[n], InBefore: m})
 		}
 	}
-	taken := map[*Pair]bool{}
-	var new []*Pair
 	for i := range c.Head.Manifests {
 		m := &c.Head.Manifests[i]
 		for n := range m.Families {
-			p := &Pair{After: &m.Families[n], InAfter: m}
-			new = append(new, p)
-			if was := old[key{m.Name, p.After.Name}]; was != nil {
-				p.Before, p.InBefore = was.Before, was.InBefore
-				taken[was] = true
-			}
+			new = append(new, &Pair{After: &m.Families[n], InAfter: m})
 		}
 	}
-	for _, same := range []func(*Family) string{contentKey, lineKey, stepsKey, nameKey} {
+	taken := map[*Pair]bool{}
+	for _, same := range []func(*Manifest, *Family) string{contentKey, ownNameKey, lineKey, stepsKey, nameKey} {
 		left := map[string][]*Pair{}
-		for _, was := range rest {
-			if k := same(was.Before); !taken[was] && k != "" {
+		for _, was := range old {
+			if k := same(was.InBefore, was.Before); !taken[was] && k != "" {
 				left[k] = append(left[k], was)
 			}
 		}
 		for _, p := range new {
-			if p.Before != nil {
-				continue
-			}
-			if was := left[same(p.After)]; len(was) > 0 {
+			k := same(p.InAfter, p.After)
+			if was := left[k]; p.Before == nil && len(was) > 0 {
 				p.Before, p.InBefore = was[0].Before, was[0].InBefore
 				taken[was[0]] = true
-				left[same(p.After)] = was[1:]
+				left[k] = was[1:]
 			}
 		}
 	}
 	for _, p := range new {
 		c.Pairs = append(c.Pairs, *p)
 	}
-	for _, was := range rest {
+	for _, was := range old {
 		if !taken[was] {
 			c.Pairs = append(c.Pairs, *was)
 		}
@@ -199,7 +188,7 @@ func (c *Comparison) pair() {
 }
 
 // contentKey is what a family's images are and are called.
-func contentKey(f *Family) string {
+func contentKey(_ *Manifest, f *Family) string {
 	key := ""
 	for _, i := range f.Images {
 		key += i.Reference + " " + string(i.Step) + "\n"
@@ -207,11 +196,14 @@ func contentKey(f *Family) string {
 	return key
 }
 
+// ownNameKey pairs families of one name in one manifest.
+func ownNameKey(m *Manifest, f *Family) string { return m.Name + "\x00" + f.Name }
+
 // lineKey is the image line: whatever the family is called, clusters follow it.
-func lineKey(f *Family) string { return f.Line }
+func lineKey(_ *Manifest, f *Family) string { return f.Line }
 
 // stepsKey is what a family's images are, under whatever reference.
-func stepsKey(f *Family) string {
+func stepsKey(_ *Manifest, f *Family) string {
 	var steps []string
 	for _, i := range f.Images {
 		steps = append(steps, string(i.Step))
@@ -225,7 +217,7 @@ func stepsKey(f *Family) string {
 }
 
 // nameKey pairs families of one name in different manifests.
-func nameKey(f *Family) string { return f.Name }
+func nameKey(_ *Manifest, f *Family) string { return f.Name }
 
 // describe fills in the change of a pair.
 func (c *Comparison) describe(p *Pair, images map[*Family][]plan.Change) {
@@ -242,6 +234,17 @@ func (c *Comparison) describe(p *Pair, images map[*Family][]plan.Change) {
 		ch.Renamed = p.Before.Name
 	}
 	changes := images[f]
+	if c.unread(p) {
+		if p.After != nil {
+			p.differences()
+		}
+		ch.Kind, p.Effect = Changed, true
+		if p.After != nil {
+			ch.Why = why(p, nil)
+		}
+		ch.Why = append(ch.Why, "its images are not known: the manifest has errors")
+		return
+	}
 	if p.Before != nil && p.After != nil {
 		// What base had and head has not at all.
 		for _, one := range images[p.Before] {
@@ -267,6 +270,15 @@ func (c *Comparison) describe(p *Pair, images map[*Family][]plan.Change) {
 	ch.Kind = kindOf(p, kinds)
 	p.Effect = ch.Kind != None
 	ch.Digest = p.digest()
+}
+
+// unread says that a manifest's errors keep from knowing what becomes of a family.
+func (c *Comparison) unread(p *Pair) bool {
+	if p.After != nil {
+		return len(p.After.Images) == 0 && p.InAfter.wrong(p.After.Name)
+	}
+	m := c.manifest(p.InBefore.Name)
+	return m != nil && m.wrong(p.Before.Name)
 }
 
 var imageKinds = map[plan.ChangeKind]Kind{

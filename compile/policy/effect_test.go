@@ -62,7 +62,6 @@ func TestEffect(t *testing.T) {
 		{"base image", `acme/base:22.04`, `acme/base:23`, Rebuilt, Counts{Rebuilt: 2}, "os.image docker.io/acme/base:22.04 → docker.io/acme/base:23: other base image"},
 		{"tag", `"shop"`, `"shop2"`, Retagged, Counts{Retagged: 2}, "tag shop → shop2: other references"},
 		{"name", `"store"`, `"store2"`, Renamed, Counts{Unchanged: 2}, ""},
-		{"gone", `families: "store":`, `_f:`, Removed, Counts{Removed: 2}, "no longer declared; what is published stays"},
 		{"publish", `tag: "shop"`, "tag: \"shop\"\n\tpublish: \"replace\"", Changed, Counts{Unchanged: 2}, "publish once → replace"},
 	} {
 		r := effect(t, shop, strings.Replace(shop, c.old, c.new, 1))

@@ -33,6 +33,8 @@ type Manifest struct {
 	// Policies and Waivers are as they were written.
 	Policies, Waivers compile.Rules
 	Epoch             string
+	Recipe, Format    int            // of the plan
+	Refresh           map[string]int // family → how often its OS stage was asked to run again
 }
 
 // Input is one manifest to evaluate.
@@ -55,7 +57,7 @@ func Evaluate(in Input) Manifest {
 		out.Stale, out.NoLock = []*problem.Problem{in.Unread}, false
 	}
 	if in.Lock != nil {
-		out.Recorded = in.Lock.Facts
+		out.Recorded, out.Refresh = in.Lock.Facts, in.Lock.Refresh
 	}
 	m := j.Manifest
 	if m == nil {
@@ -65,6 +67,7 @@ func Evaluate(in Input) Manifest {
 	out.Declared = compile.LineFacts(j.Images)
 	if sound(j.Problems) {
 		out.lower(m, in)
+		out.Recipe, out.Format = out.Plan.Recipe, out.Plan.Format
 	}
 	of := map[*compile.Family][]compile.Image{}
 	for _, i := range j.Images {
@@ -100,6 +103,12 @@ func (out *Manifest) Errors() []*problem.Problem {
 	return slices.DeleteFunc(slices.Clone(out.Problems), func(p *problem.Problem) bool {
 		return p.Severity != problem.Error || p.Code == ofLines
 	})
+}
+
+// wrong says that a family, or the manifest as a whole, has errors: what is
+// missing in it is not known to be gone.
+func (out *Manifest) wrong(family string) bool {
+	return slices.ContainsFunc(out.Errors(), func(p *problem.Problem) bool { return p.Family == "" || p.Family == family })
 }
 
 // lower makes the plan, by the lock alone if that suffices.

@@ -58,9 +58,7 @@ func familyOf(m *compile.Manifest, f *compile.Family, images []compile.Image) Fa
 	out.set("registry", f.Registry)
 	out.set("repository", f.Repository)
 	out.set("tag", f.Tag)
-	if f.Revision.V > 1 {
-		out.Values["revision"] = Value{f.Revision.V, f.Revision.At}
-	}
+	out.Values["revision"] = Value{max(f.Revision.V, 1), or(f.Revision.At, f.At)}
 	out.set("os.distribution", f.OS.Distribution)
 	out.set("os.version", f.OS.Version)
 	out.set("os.image", f.OS.Image)
@@ -129,7 +127,6 @@ func (out *Family) addImages(f *compile.Family, images []compile.Image) {
 	}
 	out.Values["arch"] = Value{arch, or(f.ArchSet.At, f.At)}
 	out.Values["channel"] = Value{f.Channel.V, or(f.Channel.At, f.At)}
-	out.Values["publish"] = Value{f.Publish.V, or(f.Publish.At, f.At)}
 	for _, i := range images {
 		versions = append(versions, i.Version)
 		out.Line = i.Line
@@ -138,6 +135,11 @@ func (out *Family) addImages(f *compile.Family, images []compile.Image) {
 		out.Images = append(out.Images, Image{
 			Reference: i.Reference, Version: i.Version, Platforms: i.Platforms, Facts: i.Facts, Publish: i.Publish, At: i.At,
 		})
+	}
+	if len(images) == 0 { // the manifest is wrong; what it says is all that is known
+		for _, v := range f.Kubernetes.Versions {
+			versions = append(versions, v.V)
+		}
 	}
 	slices.SortFunc(versions, compareVersions)
 	out.Values["kubernetes.versions"] = Value{versions, or(f.Kubernetes.VersionsSet.At, f.Kubernetes.At)}

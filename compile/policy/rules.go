@@ -126,7 +126,7 @@ func (j *judgement) changed(each func(*Pair)) {
 // lineWas is what was declared of an image line before this change, and by whom.
 type lineWas struct {
 	facts lock.LineFacts
-	by    string // "main", "the lock of edge"
+	by    string // "at main", "in the lock"
 	at    plan.Pos
 }
 
@@ -143,7 +143,7 @@ func (c *Comparison) linesBefore() map[string]lineWas {
 	}
 	for i := range c.Base.Manifests {
 		m := &c.Base.Manifests[i]
-		add(m.Declared, c.Base.Name)
+		add(m.Declared, "at "+c.Base.Name)
 		for n := range m.Families {
 			f := &m.Families[n]
 			if was, ok := all[f.Line]; ok && was.at.File == "" {
@@ -153,10 +153,10 @@ func (c *Comparison) linesBefore() map[string]lineWas {
 		}
 	}
 	for i := range c.Base.Manifests {
-		add(c.Base.Manifests[i].Recorded, "the lock at "+c.Base.Name)
+		add(c.Base.Manifests[i].Recorded, "in the lock at "+c.Base.Name)
 	}
 	for i := range c.Head.Manifests {
-		add(c.Head.Manifests[i].Recorded, "the lock")
+		add(c.Head.Manifests[i].Recorded, "in the lock")
 	}
 	return all
 }

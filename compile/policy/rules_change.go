@@ -125,7 +125,7 @@ func judgeReplaced(j *judgement) {
 			if first.Help != "" {
 				f.Help = first.Help
 			}
-		case p.After.text("publish") == "replace":
+		case p.Before != nil && p.Before.text("publish") == "replace" && p.After.text("publish") == "replace":
 			f.Severity, f.Help = SeverityInfo, ""
 			f.Message += "; the family publishes with replace"
 		}
@@ -144,7 +144,7 @@ func few(list []string) string {
 
 func judgeDowngrades(j *judgement) {
 	j.changed(func(p *Pair) {
-		if p.Before == nil || p.After == nil {
+		if p.Before == nil || p.After == nil || p.InAfter.wrong(p.After.Name) {
 			return
 		}
 		if a, b := agent(p.Before), agent(p.After); a != "" && b != "" && compareVersions(b, a) < 0 {
@@ -169,11 +169,17 @@ func agent(f *Family) string {
 }
 
 func judgeDropped(j *judgement) {
+	type built struct{ line, version string }
+	still := map[built]bool{}
+	j.declared(func(_ *Manifest, f *Family) {
+		for _, i := range f.Images {
+			still[built{f.Line, i.Version}] = true
+		}
+	})
 	j.changed(func(p *Pair) {
-		if p.Before == nil {
+		if p.Before == nil || j.unread(p) || p.After != nil && p.InAfter.wrong(p.After.Name) {
 			return
 		}
-		was := p.Before.texts("kubernetes.versions")
 		if p.After == nil {
 			j.find(Finding{
 				Message: "the family is gone; " + left(len(p.Before.Images)), Help: "clusters on its images get no newer ones",
@@ -182,8 +188,13 @@ func judgeDropped(j *judgement) {
 			return
 		}
 		var gone []string
-		for _, v := range was {
-			if !slices.Contains(p.After.texts("kubernetes.versions"), v) {
+		name := "Kubernetes "
+		same := p.Before.text("kubernetes.distribution") == p.After.text("kubernetes.distribution")
+		if !same {
+			name = p.Before.text("kubernetes.distribution") + " "
+		}
+		for _, v := range p.Before.texts("kubernetes.versions") {
+			if (!same || !slices.Contains(p.After.texts("kubernetes.versions"), v)) && !still[built{p.Before.Line, v}] {
 				gone = append(gone, v)
 			}
 		}
@@ -192,7 +203,7 @@ func judgeDropped(j *judgement) {
 			if len(gone) == 1 {
 				verb = " is"
 			}
-			j.family(p.After, "kubernetes.versions", "Kubernetes "+strings.Join(gone, ", ")+verb+" no longer built; "+left(len(gone)), "clusters on it get no newer images; keep it until they have moved")
+			j.family(p.After, "kubernetes.versions", name+strings.Join(gone, ", ")+verb+" no longer built; "+left(len(gone)), "clusters on it get no newer images; keep it until they have moved")
 		}
 	})
 }
@@ -292,11 +303,6 @@ func (m *Manifest) basesOf(f *Family) []string {
 
 // judgeEndOfLife looks at the images that are made by this change.
 func judgeEndOfLife(j *judgement) {
-	tags := catalog.Tags()
-	newest, err := catalog.Lookup(tags[len(tags)-1])
-	if err != nil {
-		return // the catalog knows its own releases
-	}
 	j.changed(func(p *Pair) {
 		if p.After == nil {
 			return
@@ -320,15 +326,28 @@ func judgeEndOfLife(j *judgement) {
 					Message: "Kubernetes " + minor + " reached its end of life on " + end, Help: "take a newer minor version: canvos catalog lists them",
 					Family: p.After.Name, Reference: i.Reference, At: i.At,
 				})
-			case len(newest.Versions(dist)) > 0 && !newest.Has(dist, i.Version):
+			case withdrawn(i.Facts.Release, dist, i.Version):
 				told[minor] = true
 				j.find(Finding{
-					Message: dist + " " + i.Version + " is no longer offered by CanvOS " + newest.Tag, Help: "take a version that stays: canvos catalog lists them",
+					Message: dist + " " + i.Version + " is no longer offered by the releases after CanvOS " + i.Facts.Release, Help: "take a version that stays: canvos catalog lists them",
 					Family: p.After.Name, Reference: i.Reference, At: i.At,
 				})
 			}
 		}
 	})
+}
+
+// withdrawn says that a release's successors have a distribution, and a version
+// of it no more.
+func withdrawn(release, distribution, version string) bool {
+	tags := catalog.Tags()
+	at := slices.Index(tags, release)
+	if at < 0 || at == len(tags)-1 {
+		return false
+	}
+	newest, err := catalog.Lookup(tags[len(tags)-1])
+	having := catalog.Having(distribution, version)
+	return err == nil && len(newest.Versions(distribution)) > 0 && len(having) > 0 && slices.Index(tags, having[len(having)-1]) <= at
 }
 
 func minorOf(version string) string {
@@ -346,7 +365,7 @@ var endOfLife = map[string]string{
 
 func judgeFIPS(j *judgement) {
 	j.changed(func(p *Pair) {
-		if p.Before != nil && p.After != nil && p.Before.is("fips") && !p.After.is("fips") {
+		if p.Before != nil && p.After != nil && p.Before.is("fips") && !p.After.is("fips") && p.Before.Line != p.After.Line {
 			j.family(p.After, "fips", "the family is no longer FIPS", "make another family without FIPS, and leave this one")
 		}
 	})
@@ -361,15 +380,22 @@ func judgeCertificates(j *judgement) {
 			return
 		}
 		for _, path := range union(p.Change.Before, p.Change.After) {
-			if of := j.trustedBy(p, path); of != "" {
-				j.family(p.After, of, difference(path, p.Change.Before[path], p.Change.After[path])+", as "+of, "ask who owns it whether it is meant")
+			of := trustedBy(p, path)
+			before, after := p.Change.Before[path], p.Change.After[path]
+			name, file := strings.CutPrefix(path, "file:")
+			switch {
+			case of == "", file && (before == nil || after == nil): // the field that names it is another, too
+			case file:
+				j.family(p.After, of, of+": the file "+name+" has other content", "ask who owns it whether it is meant")
+			default:
+				j.family(p.After, of, difference(path, before, after), "ask who owns it whether it is meant")
 			}
 		}
 	})
 }
 
 // trustedBy is the field of trust that a path is of, or that names the file.
-func (j *judgement) trustedBy(p *Pair, path string) string {
+func trustedBy(p *Pair, path string) string {
 	name, file := strings.CutPrefix(path, "file:")
 	for _, field := range trusted {
 		if !file && isBelow(path, field) {
@@ -400,15 +426,24 @@ func judgeUnique(j *judgement) {
 		f *Family
 	}
 	by := map[string]owner{}
+	type pair struct{ a, b *Family }
+	shared := map[pair][]string{}
 	j.declared(func(m *Manifest, f *Family) {
 		for _, i := range f.Images {
-			first, taken := by[i.Reference]
-			switch {
-			case !taken:
+			if first, taken := by[i.Reference]; !taken {
 				by[i.Reference] = owner{m, f}
-			case first.m != m:
+			} else if first.m != m {
+				shared[pair{first.f, f}] = append(shared[pair{first.f, f}], short(i.Reference))
+			}
+		}
+	})
+	j.declared(func(m *Manifest, f *Family) {
+		for _, i := range f.Images {
+			first := by[i.Reference]
+			if tags := shared[pair{first.f, f}]; len(tags) > 0 {
+				delete(shared, pair{first.f, f})
 				j.find(Finding{
-					Message: short(i.Reference) + " is published by " + quoted(first.f.Name) + " of " + first.m.Name + " and by " + quoted(f.Name) + " of " + m.Name,
+					Message: few(tags) + ": published by " + quoted(first.f.Name) + " of " + first.m.Name + " and by " + quoted(f.Name) + " of " + m.Name,
 					Help:    "give one of them another tag or repository", Family: f.Name, Reference: i.Reference, At: f.At, Also: []plan.Pos{first.f.At},
 				})
 			}

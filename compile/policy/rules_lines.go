@@ -21,7 +21,7 @@ func judgeTwoNode(j *judgement) {
 		}
 		help := "leave " + quoted(f.Name) + " as it was, and make a new family with another tag, for example " + quoted(j.otherTag(f)) + "; move clusters by installing them anew"
 		j.find(Finding{
-			Message: "the line " + short(f.Line) + " has twoNode: " + flag(was.facts.TwoNode) + " at " + was.by + " and cannot become " + flag(f.is("twoNode")),
+			Message: "the line " + short(f.Line) + " has twoNode: " + yesno(was.facts.TwoNode) + " " + was.by + " and cannot become " + yesno(f.is("twoNode")),
 			Help:    help, Family: f.Name, Reference: f.Line, At: f.at("twoNode"), Also: places(was.at),
 		})
 	})
@@ -59,13 +59,13 @@ func judgeLines(j *judgement) {
 			return
 		}
 		for _, fact := range []struct{ path, was, is, why string }{
-			{"fips", flag(was.facts.FIPS), flag(f.is("fips")), "a cluster does not become FIPS-compliant, or cease to be, by an upgrade"},
-			{"uki", flag(was.facts.UKI), flag(f.is("uki")), "trusted boot is set up when a host is installed"},
+			{"fips", yesno(was.facts.FIPS), yesno(f.is("fips")), "a cluster does not become FIPS-compliant, or cease to be, by an upgrade"},
+			{"uki", yesno(was.facts.UKI), yesno(f.is("uki")), "trusted boot is set up when a host is installed"},
 			{"os.distribution", was.facts.OSDistribution, f.text("os.distribution"), "hosts are not upgraded from one operating system to another"},
 		} {
 			if fact.was != fact.is {
 				j.find(Finding{
-					Message: "the line " + short(f.Line) + " has " + fact.path + ": " + fact.was + " at " + was.by + " and cannot become " + fact.is + ": " + fact.why,
+					Message: "the line " + short(f.Line) + " has " + fact.path + ": " + fact.was + " " + was.by + " and cannot become " + fact.is + ": " + fact.why,
 					Help:    "make a new family with another tag, and leave " + quoted(f.Name) + " as it was",
 					Family:  f.Name, Reference: f.Line, At: f.at(fact.path), Also: places(was.at),
 				})
@@ -75,7 +75,7 @@ func judgeLines(j *judgement) {
 			if !slices.Contains(platforms[f.Line], p) && !dropped[f.Line+p] {
 				dropped[f.Line+p] = true
 				j.find(Finding{
-					Message: "the line " + short(f.Line) + " has images for " + p + " at " + was.by + ", which may not be dropped: hosts of that platform would find no image",
+					Message: "the line " + short(f.Line) + " has images for " + p + " " + was.by + ", which may not be dropped: hosts of that platform would find no image",
 					Help:    "add " + quoted(strings.TrimPrefix(p, "linux/")) + " to arch, or make a new family with another tag",
 					Family:  f.Name, Reference: f.Line, At: f.at("arch"),
 				})
@@ -212,7 +212,7 @@ func lockName(manifest string) string {
 	return dir + "/canvos.lock"
 }
 
-func flag(b bool) string { return strconv.FormatBool(b) }
+func yesno(b bool) string { return strconv.FormatBool(b) }
 
 func places(at plan.Pos) []plan.Pos {
 	if at.File == "" {

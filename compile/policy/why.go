@@ -71,7 +71,32 @@ func why(p *Pair, changes []plan.Change) []string {
 	if p.InBefore.Name != p.InAfter.Name && len(lines) > 0 {
 		lines = append(lines, "moved from "+p.InBefore.Name)
 	}
-	return append(lines, locked(changes, len(paths) > 0)...)
+	lines = append(lines, p.ofManifest(changes)...)
+	return append(lines, locked(changes, len(lines) > 0)...)
+}
+
+// ofManifest says what rebuilds a family without being one of its values.
+func (p *Pair) ofManifest(changes []plan.Change) []string {
+	if !slices.ContainsFunc(changes, func(c plan.Change) bool { return c.Kind == plan.Rebuilt }) {
+		return nil
+	}
+	var lines []string
+	a, b := p.InBefore, p.InAfter
+	if a.Epoch != b.Epoch {
+		lines = append(lines, "epoch "+a.Epoch+" → "+b.Epoch+": other times in the images")
+	}
+	for _, n := range []struct {
+		name string
+		a, b int
+	}{{"recipe", a.Recipe, b.Recipe}, {"format", a.Format, b.Format}} {
+		if n.a != n.b && n.a*n.b > 0 {
+			lines = append(lines, fmt.Sprintf("%s %d → %d: canvos builds by newer rules", n.name, n.a, n.b))
+		}
+	}
+	if a.Refresh[p.Before.Name] != b.Refresh[p.After.Name] {
+		lines = append(lines, "the OS stage shall run again: newer packages")
+	}
+	return lines
 }
 
 // about is a family in a few words.
@@ -165,6 +190,10 @@ func locked(changes []plan.Change, explained bool) []string {
 				add(&other, "it is made of other images: "+short(cause.Source))
 			}
 		}
+	}
+	const most = 3
+	if more := len(lines) - most; more > 1 {
+		lines = append(lines[:most], "and "+count(more, "more input")+" under the same name")
 	}
 	if len(lines) > 0 || explained {
 		return lines
