@@ -128,7 +128,6 @@ type editing struct {
 	lock     string
 	forget   []string
 	squash   bool
-	relocked bool
 	observed Observed
 	today    string
 	judge    string
