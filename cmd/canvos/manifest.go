@@ -127,7 +127,7 @@ func (d *door) below(dir, arg string) ([]*manifest, error) {
 	var all []*manifest
 	for _, f := range found {
 		abs := filepath.Join(dir, filepath.FromSlash(f))
-		m, err := d.manifestAt(d.shown(abs), abs, "")
+		m, err := d.manifestAt(d.nameOf(abs), abs, "")
 		if err != nil {
 			return nil, err
 		}
