@@ -9,10 +9,12 @@ import (
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
+
+	"canvos.dev/compile/lock"
 )
 
 // Find is every directory at and below dir that holds a manifest: a CUE file with
-// a field families. Directories that begin with "." or "_", cue.mod, node_modules
+// a field families, or any CUE beside a lock. Directories that begin with "." or "_", cue.mod, node_modules
 // and testdata are passed over, as are links.
 func Find(fsys fs.FS, dir string) ([]string, error) { return find(fsys, dir, "families") }
 
@@ -32,6 +34,11 @@ func find(fsys fs.FS, dir, field string) ([]string, error) {
 		case e.IsDir():
 			if p != dir && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || slices.Contains([]string{"cue.mod", "node_modules", "testdata"}, name)) {
 				return fs.SkipDir
+			}
+		case name == lock.Name && e.Type().IsRegular() && field == "families":
+			// What cannot be read any more is still a manifest.
+			if d := path.Dir(p); !slices.Contains(found, d) && HasCUE(fsys, d) {
+				found = append(found, d)
 			}
 		case e.Type().IsRegular() && strings.HasSuffix(name, ".cue") && !strings.HasSuffix(name, "_tool.cue"):
 			if d := path.Dir(p); !slices.Contains(found, d) && names(fsys, p, field) {

@@ -23,9 +23,12 @@ func TestFind(t *testing.T) {
 		"d/make_tool.cue":        manifest,
 		"e/long.cue":             {Data: append([]byte("package e\n// families\n"), bytes.Repeat([]byte("\n"), longestParsed)...)},
 		"images.cue/nothing.txt": {},
+		"f/broken.cue":           {Data: []byte("families: {")},
+		"f/canvos.lock":          {},
+		"g/canvos.lock":          {},
 	}
 	found, err := Find(tree, ".")
-	if want := []string{"a", "b/c", "e"}; err != nil || !slices.Equal(found, want) {
+	if want := []string{"a", "b/c", "e", "f"}; err != nil || !slices.Equal(found, want) {
 		t.Errorf("found %q, %v; want %q", found, err, want)
 	}
 	if found, err := Find(tree, "b"); err != nil || !slices.Equal(found, []string{"b/c"}) {

@@ -452,7 +452,7 @@ func judgeUnique(j *judgement) {
 }
 
 func judgeRegistry(j *judgement) {
-	if j.observed.Unchecked != "" && (j.Comparison.Images.Total() > 0 || slices.ContainsFunc(j.Pairs, func(p Pair) bool { return p.Effect })) {
+	if j.observed.Unchecked != "" && j.Images.Total() > 0 {
 		j.find(Finding{Message: "what is published was not compared: " + j.observed.Unchecked, Help: "canvos doctor tells what is wrong with a registry"})
 	}
 }
