@@ -53,7 +53,7 @@ func (c *Custom) try(k Case) CaseResult {
 	}
 	found, err := c.violations(k.input)
 	if err != nil {
-		r.Broken = words(err)
+		r.Broken = inRule(err)
 		return r
 	}
 	for _, v := range found {

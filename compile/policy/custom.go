@@ -34,6 +34,7 @@ type Custom struct {
 	value         cue.Value // of the whole rule
 	computed      bool
 	reads         []string // the inputs that it declares
+	lifted        *lifted  // nil if the rule must be filled instead
 	in            *evaluator
 }
 
@@ -67,18 +68,20 @@ func (s *Ruleset) policies(manifest string, r compile.Rules) {
 	if r.CUE == nil {
 		return
 	}
-	e := &evaluator{ctx: cuecontext.New(), known: map[uintptr]cue.Value{}}
+	e := &evaluator{ctx: cuecontext.New(), known: map[uintptr]cue.Value{}, lists: map[listKey]cue.Value{}}
 	all := e.ctx.CompileBytes(r.CUE)
 	builtin := map[string]bool{}
 	for _, b := range Builtin() {
 		builtin[b.ID] = true
 	}
+	functions := lift(r.CUE)
 	for id, v := range fields(all) {
 		if builtin[id] {
 			s.set(id, v)
 			continue
 		}
 		c := e.custom(id, v)
+		c.lifted = functions[id]
 		c.Manifest, c.At = manifest, r.Of[id]
 		s.Own = append(s.Own, c)
 	}
@@ -252,6 +255,15 @@ func definitions(v cue.Value) []string {
 	return names
 }
 
+// inRule is what is wrong with the computed part of a rule.
+func inRule(err error) string {
+	if list := cueerrors.Errors(err); len(list) > 0 {
+		format, args := list[0].Msg()
+		return "violations: " + fmt.Sprintf(format, args...)
+	}
+	return "violations: " + err.Error()
+}
+
 // words are what CUE says is wrong, in one line.
 func words(err error) string {
 	list := cueerrors.Errors(err)
@@ -280,13 +292,36 @@ func (c *Custom) judge(of *Comparison) []Finding {
 		return []Finding{brokenRule(c.ID, c.Broken, c.At)}
 	}
 	var findings []Finding
+	var many []subject // for the computed part, all at once
+	var selected []int // of them
 	for s := range c.subjects(of) {
+		if c.lifted != nil && c.Each != "change" {
+			many = append(many, s)
+			if c.applies(s) {
+				selected = append(selected, len(many)-1)
+				for _, v := range c.required(s) {
+					findings = append(findings, c.finding(of, s, v))
+				}
+			}
+			continue
+		}
 		found, err := c.violations(s)
 		if err != nil { // one is enough: the rule is wrong, not the change
-			return append(findings, brokenRule(c.ID, words(err), c.At))
+			return append(findings, brokenRule(c.ID, inRule(err), c.At))
 		}
 		for _, v := range found {
 			findings = append(findings, c.finding(of, s, v))
+		}
+	}
+	if len(selected) > 0 {
+		found, err := c.lifted.judge(c.in, c.in.listed(listKey{of, c.Manifest, c.Each}, many), selected)
+		if err != nil {
+			return append(findings, brokenRule(c.ID, inRule(err), c.At))
+		}
+		for i, n := range selected {
+			for _, v := range found[i] {
+				findings = append(findings, c.finding(of, many[n], c.worded(v)))
+			}
 		}
 	}
 	return findings
@@ -303,17 +338,10 @@ type violation struct {
 
 // violations judges one subject.
 func (c *Custom) violations(s subject) ([]violation, error) {
-	for _, l := range c.when {
-		if l.wrong(c.in.ctx, s) != "" {
-			return nil, nil
-		}
+	if !c.applies(s) {
+		return nil, nil
 	}
-	var found []violation
-	for _, l := range c.require {
-		if wrong := l.wrong(c.in.ctx, s); wrong != "" {
-			found = append(found, violation{Message: c.Message + ": " + wrong, Field: l.field()})
-		}
-	}
+	found := c.required(s)
 	if !c.computed {
 		return found, nil
 	}
@@ -329,19 +357,49 @@ func (c *Custom) violations(s subject) ([]violation, error) {
 	if err := list.Validate(cue.Concrete(true)); err != nil {
 		return nil, err
 	}
+	computed, err := decodeViolations(list)
+	for _, v := range computed {
+		found = append(found, c.worded(v))
+	}
+	return found, err
+}
+
+// applies says that a rule is about a subject.
+func (c *Custom) applies(s subject) bool {
+	return !slices.ContainsFunc(c.when, func(l leaf) bool { return l.wrong(c.in.ctx, s) != "" })
+}
+
+// required are the patterns that a subject does not have.
+func (c *Custom) required(s subject) []violation {
+	var found []violation
+	for _, l := range c.require {
+		if wrong := l.wrong(c.in.ctx, s); wrong != "" {
+			found = append(found, violation{Message: c.Message + ": " + wrong, Field: l.field()})
+		}
+	}
+	return found
+}
+
+// worded gives a violation without words those of the rule.
+func (c *Custom) worded(v violation) violation {
+	if v.Message == "" {
+		v.Message = c.Message
+	}
+	return v
+}
+
+func decodeViolations(list cue.Value) ([]violation, error) {
 	it, err := list.List()
 	if err != nil {
 		return nil, err
 	}
+	var found []violation
 	for it.Next() {
 		var one violation
 		if text, err := it.Value().String(); err == nil {
 			one.Message = text
 		} else if err := it.Value().Decode(&one); err != nil {
 			return nil, err
-		}
-		if one.Message == "" {
-			one.Message = c.Message
 		}
 		found = append(found, one)
 	}

@@ -26,7 +26,7 @@ func (c *Custom) subjects(of *Comparison) func(func(subject) bool) {
 				continue
 			}
 			s := subject{pair: p, plain: map[string]any{"before": p.input(p.Before), "after": p.input(p.After)}}
-			if c.computed {
+			if c.computed && c.lifted == nil {
 				s.values = c.in.encoded(s.plain)
 			}
 			if !yield(s) {
@@ -62,7 +62,7 @@ func (c *Custom) images(of *Comparison) func(func(subject) bool) {
 				if a, ok := after[change.Reference]; ok && change.Kind != Removed {
 					s.plain["after"] = imageInput(a, change.Kind)
 				}
-				if c.computed {
+				if c.computed && c.lifted == nil {
 					s.values = c.in.encoded(s.plain)
 				}
 				if !yield(s) {

@@ -52,6 +52,13 @@ func flatten(v cue.Value) ([]leaf, bool) {
 type evaluator struct {
 	ctx   *cue.Context
 	known map[uintptr]cue.Value // of families, by where their input lies
+	lists map[listKey]cue.Value // of subjects
+}
+
+// listKey names the subjects of a change that a rule judges: whose, and what.
+type listKey struct {
+	of             *Comparison
+	manifest, each string
 }
 
 // encoded are inputs as CUE has them.
