@@ -70,6 +70,7 @@ type ImageResult struct {
 	Digest    plan.Digest `json:"digest,omitempty"` // of the manifest or index published
 	State     State       `json:"state"`
 	Error     string      `json:"error,omitempty"`
+	Help      string      `json:"help,omitempty"` // what a person can do about it
 	Err       error       `json:"-"`
 }
 

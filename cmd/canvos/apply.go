@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -75,12 +77,18 @@ type applying struct {
 }
 
 func (a *applying) run(ctx context.Context) error {
+	if a.lock.offline && a.to == "" {
+		return fail(exitUsage, "--to oci:out publishes into a layout; canvos plan --offline shows the plan", "--offline asks no registry, so it cannot publish to one")
+	}
 	st, err := a.openStore(a.access)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	if len(a.args) == 1 && strings.HasSuffix(a.args[0], ".json") {
+	if len(a.args) == 1 && a.isPlan(a.args[0]) {
+		if a.retryFailed || a.lock.locked || a.lock.file != "" {
+			return fail(exitUsage, "apply it again: what is published already is left as it is", "a saved plan is carried out as it was reviewed: no --retry-failed, --locked or --lock")
+		}
 		return a.saved(ctx, a.args[0], st)
 	}
 	m, err := a.manifest(a.args, *a.tags)
@@ -120,16 +128,35 @@ func (a *applying) run(ctx context.Context) error {
 		}
 		return told(exitRefused)
 	}
-	if ok, err := a.agreed(v); !ok {
+	if ok, err := a.agreed(ctx, v); !ok {
 		return err
 	}
-	return a.carryOut(ctx, c.sources, standIns(c), v, t, st)
+	return a.carryOut(ctx, c.sources, standIns(c), v, c.plan, t, st)
+}
+
+// isPlan says that a word of the command line names a saved plan: a file that is
+// no CUE.
+func (a *applying) isPlan(arg string) bool {
+	if filepath.Ext(arg) == ".cue" {
+		return false
+	}
+	fi, err := os.Stat(a.absolute(arg))
+	return err == nil && fi.Mode().IsRegular() || filepath.Ext(arg) == ".json"
 }
 
 // unfinished are the references that the last run of a manifest did not finish.
 type unfinished struct{ References []string }
 
 func (a *applying) unfinishedKey() string { return "unfinished " + a.name + " " + a.to }
+
+// remember notes what --retry-failed is about. A saved plan needs no note: it says
+// itself what it is to publish.
+func (a *applying) remember(st *store.Store, left unfinished) error {
+	if a.name == "" {
+		return nil
+	}
+	return st.PutRecord(a.unfinishedKey(), left)
+}
 
 // selected are the images that --target and --retry-failed leave.
 func (a *applying) selected(p plan.Plan, st *store.Store) (plan.Plan, error) {
@@ -148,7 +175,7 @@ func (a *applying) selected(p plan.Plan, st *store.Store) (plan.Plan, error) {
 
 // agreed asks a person who is there. A layout is a directory of one's own: what
 // goes into it needs no word.
-func (a *applying) agreed(v view.Plan) (bool, error) {
+func (a *applying) agreed(ctx context.Context, v view.Plan) (bool, error) {
 	if a.yes || a.to != "" || planExit(v, true) == exitDone {
 		return true, nil
 	}
@@ -157,15 +184,26 @@ func (a *applying) agreed(v view.Plan) (bool, error) {
 	}
 	view.ShowPlan(a.err, a.errStyle(), v, false)
 	fmt.Fprint(a.err, "\nPublish this? Only yes is taken: ")
-	var answer string
-	if _, err := fmt.Fscanln(a.in, &answer); err != nil || strings.TrimSpace(answer) != "yes" {
-		return false, fail(exitError, "", "not agreed; nothing was done")
+	answers := make(chan string, 1)
+	go func() { // a terminal cannot be asked to stop waiting
+		var answer string
+		_, _ = fmt.Fscanln(a.in, &answer) // no answer is none
+		answers <- answer
+	}()
+	select {
+	case answer := <-answers:
+		if strings.TrimSpace(answer) != "yes" {
+			return false, fail(exitError, "", "not agreed; nothing was done")
+		}
+		return true, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
 	}
-	return true, nil
 }
 
-// carryOut runs what is to be built or replaced, and tells of all.
-func (a *applying) carryOut(ctx context.Context, src *oci.Sources, notes []string, v view.Plan, t image.Target, st *store.Store) error {
+// carryOut runs what is to be built or replaced, and tells of all. whole is the
+// plan of which v may be a part.
+func (a *applying) carryOut(ctx context.Context, src *oci.Sources, notes []string, v view.Plan, whole plan.Plan, t image.Target, st *store.Store) error {
 	actions := map[string]view.Decision{}
 	for _, one := range v.Decisions {
 		actions[one.Image.Reference] = one
@@ -174,14 +212,21 @@ func (a *applying) carryOut(ctx context.Context, src *oci.Sources, notes []strin
 		act := actions[i.Reference].Action
 		return act == view.Build || act == view.Replace
 	})
-	journal, err := journal(st, t, todo)
+	journal, err := journal(st, t, whole)
 	if err != nil {
 		return err
 	}
 	defer journal.Close()
+	var left unfinished // all, until the run has ended well or told what it left
+	for _, i := range todo.Images {
+		left.References = append(left.References, i.Reference)
+	}
+	if err := a.remember(st, left); err != nil {
+		return err
+	}
 	eng := &oci.Engine{Sources: src, Target: t, Jobs: a.access.jobs, KeepGoing: a.keepGoing}
 	res, err := a.watched(ctx, eng, todo)
-	if err == nil {
+	if err == nil && len(v.Plan.Images) == len(whole.Images) { // what a part leaves may be about the rest
 		if err := journal.Done(); err != nil {
 			return err
 		}
@@ -191,16 +236,14 @@ func (a *applying) carryOut(ctx context.Context, src *oci.Sources, notes []strin
 	for _, i := range v.Plan.Images {
 		sum.Places[i.Reference] = view.Place(i.At)
 	}
-	var left unfinished
+	left.References = nil
 	for _, i := range sum.Result.Images {
 		if i.State == exec.Failed || i.State == exec.Skipped {
 			left.References = append(left.References, i.Reference)
 		}
 	}
-	if a.name != "" {
-		if err := st.PutRecord(a.unfinishedKey(), left); err != nil {
-			return err
-		}
+	if err := a.remember(st, left); err != nil {
+		return err
 	}
 	sum.Notes = notes
 	sum.Exit = a.exitOf(ctx, err)

@@ -51,6 +51,7 @@ func TestStories(t *testing.T) {
 			"exits":    exits,
 			"cp-r":     copyTree,
 			"registry": startRegistry,
+			"proxy":    startProxy,
 			"silent":   silent,
 			"shell-of": shellOf,
 		},

@@ -107,7 +107,7 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		view.ShowPlan(a.err, a.errStyle(), v, false)
 		return told(exitRefused)
 	}
-	return a.carryOut(ctx, src, nil, v, t, st)
+	return a.carryOut(ctx, src, nil, v, p.Plan, t, st)
 }
 
 func orRegistries(to string) string {

@@ -30,8 +30,9 @@ func (d *door) target(to string, offline bool, st *store.Store, r *access) (t im
 	return registry.NewPublisher(d.registries(r), nil, 0), "", nil
 }
 
-// journal remembers what a run has published, in the store's directory, one for
-// each set of repositories that are published to. It is nil for a layout.
+// journal remembers what runs of a plan have published, in the store's directory.
+// There is one for the plan's image lines, also when a run is about some of them:
+// the next run, which may be about others, must find it. It is nil for a layout.
 func journal(st *store.Store, t image.Target, p plan.Plan) (*registry.Journal, error) {
 	publisher, ok := t.(*registry.Publisher)
 	if !ok {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +46,8 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (e
 	}
 	outcomes, err := exec.Walk(ctx, p, exec.WalkOptions{Jobs: e.Jobs, KeepGoing: e.KeepGoing}, emit, r.step)
 	res := r.result(outcomes)
-	for _, i := range res.Images {
+	for n, i := range res.Images {
+		res.Images[n].Help = helpOf(i.Err)
 		if i.State == exec.Failed {
 			emit(exec.Event{Time: time.Now(), Kind: exec.ImageFailed, Name: i.Reference, Text: i.Error})
 		}
@@ -213,7 +215,14 @@ type PublishError struct {
 	Err       error
 }
 
-func (e *PublishError) Error() string { return "publish " + e.Reference + ": " + e.Err.Error() }
+func (e *PublishError) Error() string {
+	text := e.Err.Error()
+	if strings.Contains(text, e.Reference) {
+		return text
+	}
+	return "publish " + e.Reference + ": " + text
+}
+
 func (e *PublishError) Unwrap() error { return e.Err }
 
 // blobsOf are all blobs of an image, also of its children.

@@ -1,8 +1,11 @@
 package oci
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+
+	"canvos.dev/exec/registry"
 )
 
 // SourceError says that an external input cannot be had as the plan wants it.
@@ -25,6 +28,17 @@ func (e *SourceError) Error() string {
 }
 
 func (e *SourceError) Unwrap() error { return e.Err }
+
+// helpOf is what a person can do about an error, as what met it knows best.
+func helpOf(err error) string {
+	if e, ok := errors.AsType[*SourceError](err); ok && e.Help != "" {
+		return e.Help
+	}
+	if e, ok := errors.AsType[*registry.Error](err); ok {
+		return e.Help()
+	}
+	return ""
+}
 
 // some lists the first few of many.
 func some(list []string, n int) string {

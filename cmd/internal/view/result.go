@@ -87,7 +87,7 @@ func ResultJSON(w io.Writer, r exec.Result) error {
 // failures writes what failed, and each cause once.
 func (sum *Summary) failures(w io.Writer, s Style) {
 	var causes []string
-	images := map[string][]string{}
+	images, help := map[string][]string{}, map[string]string{}
 	for _, i := range sum.Result.Images {
 		if i.State != exec.Failed {
 			continue
@@ -99,6 +99,7 @@ func (sum *Summary) failures(w io.Writer, s Style) {
 		if images[text] == nil {
 			causes = append(causes, text)
 		}
+		help[text] = i.Help
 		_, name := splitReference(i.Reference)
 		images[text] = append(images[text], name)
 	}
@@ -111,5 +112,8 @@ func (sum *Summary) failures(w io.Writer, s Style) {
 			fmt.Fprintf(w, "  %s  %s\n", s.paint(word, red), name)
 		}
 		fmt.Fprintf(w, "          %s\n", strings.ReplaceAll(c, "\n", "\n          "))
+		if help[c] != "" {
+			fmt.Fprintf(w, "          %s %s\n", s.paint("help:", cyan), help[c])
+		}
 	}
 }
