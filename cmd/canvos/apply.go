@@ -117,7 +117,13 @@ func (a *applying) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if planExit(v, false) == exitRefused {
+	refused := planExit(v, false) == exitRefused
+	if refused || a.asks() && !a.yes {
+		if err := a.cost(ctx, c.sources, t, &v); err != nil {
+			return err
+		}
+	}
+	if refused {
 		v.Exit = exitRefused
 		if a.format == view.JSON {
 			if err := view.PlanJSON(a.out, v); err != nil {

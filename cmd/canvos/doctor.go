@@ -146,7 +146,10 @@ func (doc *doctor) manifestChecks(ctx context.Context, args []string, st *store.
 	for _, i := range c.plan.Images {
 		ds = append(ds, oci.Decision{Image: i, Action: oci.Build})
 	}
-	e := oci.EstimateOf(st, src.Places, c.plan, ds)
+	e, err := c.sources.Estimate(ctx, nil, c.plan, ds)
+	if err != nil {
+		return err
+	}
 	if e.Store > st.Free() {
 		doc.bad("store", "free some, or name a larger disk with --cache", "the plan may need %s, and %s are free", view.Bytes(e.Store), view.Bytes(st.Free()))
 	} else {

@@ -92,6 +92,9 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 		if err != nil {
 			return err
 		}
+		if err := d.cost(cmd.Context(), c.sources, t, &v); err != nil {
+			return err
+		}
 		v.Exit = planExit(v, detailed)
 		if out != "" {
 			if v.Saved, err = d.saved(c, out, to); err != nil {
@@ -169,11 +172,24 @@ func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Ta
 		ds = append(ds, kept...)
 	}
 	v.Target = shown
-	e := oci.EstimateOf(st, c.sources.Places, p, ds)
-	v.Costs = view.Costs{Download: e.Download, Upload: e.Upload, Store: e.Store, Exact: e.Exact}
-	v.There = e.There
 	v.Decisions = decisionsOf(ds)
 	return v, nil
+}
+
+// cost adds what a plan would cost. It is asked for when somebody will look at it:
+// apply does not need to know.
+func (d *door) cost(ctx context.Context, src *oci.Sources, t image.Target, v *view.Plan) error {
+	var ds []oci.Decision
+	for _, one := range v.Decisions {
+		ds = append(ds, oci.Decision{Image: one.Image, Action: oci.Action(one.Action)})
+	}
+	e, err := src.Estimate(ctx, t, v.Plan, ds)
+	if err != nil {
+		return advised(err)
+	}
+	v.Costs = view.Costs{Download: e.Download, Upload: e.Upload, Store: e.Store, Exact: e.Exact}
+	v.There = e.There
+	return nil
 }
 
 // planExit is 4 if something is refused, and 2 if there is something to do and
