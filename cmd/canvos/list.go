@@ -57,6 +57,13 @@ changed it since.`,
 		if !published {
 			return view.List(d.out, d.outStyle(), d.format, images, nil)
 		}
+		for i, j := range judged {
+			w, err := wayOf(ms[i], j.Manifest.Build)
+			if err != nil {
+				return err
+			}
+			r.way = r.way.and(w)
+		}
 		states, err := d.published(cmd.Context(), images, to, r)
 		if err != nil {
 			return err

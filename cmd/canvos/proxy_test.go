@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/pem"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -39,7 +41,8 @@ type storyProxy struct {
 //	proxy VARIABLE TARGET [tls CA.pem] [hold REGEXP] [redirect REGEXP] [answer STATUS REGEXP]
 //	proxy VARIABLE held
 //
-// The second form waits until a request is held.
+// It is a proxy as well, in the sense of HTTPS_PROXY: a tunnel to TARGET, whatever
+// host it is asked for. The second form waits until a request is held.
 func startProxy(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: proxy VARIABLE TARGET [option...]")
@@ -104,6 +107,9 @@ func startProxy(ts *testscript.TestScript, neg bool, args []string) {
 
 func (p *storyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	line := r.Method + " " + r.URL.RequestURI()
+	if r.Method == http.MethodConnect {
+		line = r.Method + " " + r.Host
+	}
 	p.mu.Lock()
 	hold := p.hold != nil && p.hold.MatchString(line)
 	if hold {
@@ -117,6 +123,8 @@ func (p *storyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Unlock()
 	switch {
+	case r.Method == http.MethodConnect:
+		p.tunnel(w)
 	case hold:
 		os.WriteFile(p.held, nil, 0o644)
 		select {
@@ -132,4 +140,25 @@ func (p *storyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		p.forward.ServeHTTP(w, r)
 	}
+}
+
+// tunnel carries bytes to the target.
+func (p *storyProxy) tunnel(w http.ResponseWriter) {
+	to, err := net.Dial("tcp", p.target)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer to.Close()
+	w.WriteHeader(http.StatusOK)
+	from, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer from.Close()
+	go func() {
+		io.Copy(to, from)
+		to.Close()
+	}()
+	io.Copy(from, to)
 }

@@ -22,6 +22,11 @@ func (d *door) saved(c *compiled, file, to string) (*view.Saved, error) {
 		return nil, fail(exitError, "", "save %s: %v", file, err)
 	}
 	s := &view.Saved{Module: filepath.ToSlash(module), Directory: c.manifest.src.Dir, Places: []view.SavedPlace{}, To: to}
+	b := c.judged.Manifest.Build
+	s.Build = view.SavedBuild{HTTPProxy: b.HTTPProxy.V, HTTPSProxy: b.HTTPSProxy.V, NoProxy: b.NoProxy.V}
+	for _, f := range b.Certificates {
+		s.Build.Certificates = append(s.Build.Certificates, f.V)
+	}
 	for _, r := range c.judged.Manifest.Sources {
 		s.Places = append(s.Places, view.SavedPlace{Reference: normalPrefix(r.Reference), Place: r.Place.V})
 	}
@@ -130,6 +135,9 @@ func (a *applying) savedSources(p *savedPlan, file string, st *store.Store) (*oc
 	places, err := oci.NewPlaces(p.Directory, rules)
 	if err != nil {
 		return nil, fail(exitError, "", "%s: %v", file, err)
+	}
+	if a.access.way, err = readWay(r.FS(), p.Directory, p.Build); err != nil {
+		return nil, err
 	}
 	return &oci.Sources{Store: st, Root: plan.Remembered(r.FS()), Places: places, Registries: a.registries(a.access)}, nil
 }

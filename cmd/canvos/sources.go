@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 
@@ -27,6 +25,7 @@ type access struct {
 	cache     string
 	plainHTTP []string
 	jobs      int
+	way       way // set before registries are first spoken to
 
 	once   sync.Once
 	client *registry.Client
@@ -68,21 +67,10 @@ func (d *door) sources(m *manifest, man *compile.Manifest, st *store.Store, r *a
 	if err != nil {
 		return nil, err // Check has looked at them: not reached
 	}
+	if r.way, err = wayOf(m, man.Build); err != nil {
+		return nil, err
+	}
 	return &oci.Sources{Store: st, Root: m.src.FS, Places: places, Registries: d.registries(r)}, nil
-}
-
-// registries is who speaks to them in this run: with Docker's credentials, the
-// proxies of the environment, and without TLS only where that was allowed.
-func (d *door) registries(r *access) *registry.Client {
-	r.once.Do(func() {
-		r.client = &registry.Client{
-			Keychain:  registry.DockerKeychain(),
-			Transport: registry.NewTransport(http.ProxyFromEnvironment),
-			PlainHTTP: func(host string) bool { return slices.Contains(r.plainHTTP, host) },
-			UserAgent: "canvos",
-		}
-	})
-	return r.client
 }
 
 // normalPrefix is a reference, or the beginning of one, as plans spell it.

@@ -62,6 +62,21 @@ type Saved struct {
 	Directory string       `json:"directory"` // of the manifest, in the module
 	Places    []SavedPlace `json:"places"`
 	To        string       `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
+	Build     SavedBuild   `json:"build,omitzero"`
+}
+
+// SavedBuild is how registries are reached. It holds no secrets: a manifest may
+// not write them down.
+type SavedBuild struct {
+	HTTPProxy    string   `json:"httpProxy,omitempty"`
+	HTTPSProxy   string   `json:"httpsProxy,omitempty"`
+	NoProxy      string   `json:"noProxy,omitempty"`
+	Certificates []string `json:"certificates,omitempty"` // PEM files below Directory
+}
+
+// IsZero says that nothing is special about it.
+func (b SavedBuild) IsZero() bool {
+	return b.HTTPProxy == "" && b.HTTPSProxy == "" && b.NoProxy == "" && len(b.Certificates) == 0
 }
 
 // SavedPlace says where a reference, or all that begin with it, is read from.
