@@ -142,11 +142,11 @@ func (a *applying) run(ctx context.Context) error {
 
 // isPlan says that a word of the command line names a saved plan: a file that is
 // no CUE.
-func (a *applying) isPlan(arg string) bool {
+func (d *door) isPlan(arg string) bool {
 	if filepath.Ext(arg) == ".cue" {
 		return false
 	}
-	fi, err := os.Stat(a.absolute(arg))
+	fi, err := os.Stat(d.absolute(arg))
 	return err == nil && fi.Mode().IsRegular() || filepath.Ext(arg) == ".json"
 }
 

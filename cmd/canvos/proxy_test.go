@@ -29,6 +29,7 @@ type storyProxy struct {
 	redirect *regexp.Regexp // answered with the registry's own address
 	refuse   *regexp.Regexp // answered with status
 	status   int
+	saying   string
 
 	mu   sync.Mutex
 	log  string
@@ -38,7 +39,7 @@ type storyProxy struct {
 // startProxy stands before the registry at TARGET until the story ends, and names
 // itself in a variable. Requests are "METHOD URI"; each is a line in VARIABLE.log:
 //
-//	proxy VARIABLE TARGET [tls CA.pem] [hold REGEXP] [redirect REGEXP] [answer STATUS REGEXP]
+//	proxy VARIABLE TARGET [tls CA.pem] [hold REGEXP] [redirect REGEXP] [answer STATUS REGEXP saying WORDS]
 //	proxy VARIABLE held
 //
 // It is a proxy as well, in the sense of HTTPS_PROXY: a tunnel to TARGET, whatever
@@ -86,6 +87,8 @@ func startProxy(ts *testscript.TestScript, neg bool, args []string) {
 			p.status, err = strconv.Atoi(word())
 			ts.Check(err)
 			p.refuse = regexp.MustCompile(word())
+		case "saying":
+			p.saying = word()
 		default:
 			ts.Fatalf("proxy: no option %q", option)
 		}
@@ -136,7 +139,7 @@ func (p *storyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case p.refuse != nil && p.refuse.MatchString(line):
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(p.status)
-		fmt.Fprintln(w, `{"errors": [{"code": "DENIED", "message": "the tag is immutable"}]}`)
+		fmt.Fprintf(w, `{"errors": [{"code": "DENIED", "message": %q}]}`, p.saying)
 	default:
 		p.forward.ServeHTTP(w, r)
 	}

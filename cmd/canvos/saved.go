@@ -86,7 +86,7 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		return fail(exitUsage, "", "the plan was compared with %s, not with %s", orRegistries(p.To), a.to)
 	}
 	a.to = p.To
-	src, err := a.savedSources(p, file, st)
+	src, err := a.savedSources(p, file, st, a.access)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func orRegistries(to string) string {
 	return to
 }
 
-func (a *applying) savedSources(p *savedPlan, file string, st *store.Store) (*oci.Sources, error) {
+func (d *door) savedSources(p *savedPlan, file string, st *store.Store, access *access) (*oci.Sources, error) {
 	root := filepath.Join(filepath.Dir(file), filepath.FromSlash(p.Module))
 	r, err := os.OpenRoot(root)
 	if err != nil {
@@ -136,10 +136,10 @@ func (a *applying) savedSources(p *savedPlan, file string, st *store.Store) (*oc
 	if err != nil {
 		return nil, fail(exitError, "", "%s: %v", file, err)
 	}
-	if a.access.way, err = readWay(r.FS(), p.Directory, p.Build); err != nil {
+	if access.way, err = readWay(r.FS(), p.Directory, p.Build); err != nil {
 		return nil, err
 	}
-	return &oci.Sources{Store: st, Root: plan.Remembered(r.FS()), Places: places, Registries: a.registries(a.access)}, nil
+	return &oci.Sources{Store: st, Root: plan.Remembered(r.FS()), Places: places, Registries: d.registries(access)}, nil
 }
 
 // changedInputs are local inputs that are not what the plan was made with.

@@ -42,7 +42,7 @@ func stepKey(id plan.Digest) string { return "step " + string(id) }
 // what the entry before it did not have is left once it is compressed.
 const (
 	mostHeader  = 256      // and twice the path, which may need a header of its own
-	mostAction  = 16 << 10 // an action that copies nothing but may bring a small file of the base again
+	mostAgain   = 16 << 10 // a small file of the base that an action brings again
 	mostConfig  = 64 << 10 // of a base image that was never read
 	mostArchive = 64 << 10 // headers of an image's archives that become those of a layer
 	mostRecord  = 1 << 10  // of a step in the store
@@ -237,8 +237,14 @@ func (e *estimate) files(ctx context.Context, f plan.Files) (int64, error) {
 			bound += n
 		case a.Write != nil:
 			bound += int64(len(a.Write.Content)) + header(a.Write.Path)
+		case a.Link != nil:
+			bound += header(a.Link.Path + a.Link.Target)
+		case a.Mkdir != nil:
+			bound += header(a.Mkdir.Path)
+		case a.Remove != nil:
+			bound += 4 * header(a.Remove.Path) // a pattern may take several
 		default:
-			bound += mostAction
+			bound += mostAgain
 		}
 	}
 	return bound, nil

@@ -273,19 +273,21 @@ func (p *Plan) costs() string {
 	if p.count(Build)+p.count(Replace) == 0 {
 		return ""
 	}
-	bound := "at most "
-	if p.Costs.Exact {
-		bound = ""
+	atMost := func(n int64) string {
+		if p.Costs.Exact || n == 0 {
+			return Bytes(n)
+		}
+		return "at most " + Bytes(n)
 	}
-	download := "download " + bound + Bytes(p.Costs.Download)
+	download := "download " + atMost(p.Costs.Download-p.There)
 	if p.There > 0 {
-		download = "download " + bound + Bytes(p.Costs.Download-p.There) + " (" + Bytes(p.There) + " there already)"
+		download += " (" + Bytes(p.There) + " there already)"
 	}
-	store := "store " + bound + Bytes(p.Costs.Store)
+	store := "store " + atMost(p.Costs.Store)
 	if p.Free > 0 {
 		store += " of " + Bytes(p.Free) + " free"
 	}
-	return strings.Join([]string{download, "upload " + bound + Bytes(p.Costs.Upload), store}, " · ")
+	return strings.Join([]string{download, "upload " + atMost(p.Costs.Upload), store}, " · ")
 }
 
 // PlanJSON writes a plan for machines, and is what a saved plan holds.
