@@ -37,6 +37,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (e
 		Engine: e, plan: p,
 		sources: map[plan.Digest]plan.Source{}, trees: map[treeKey]*treeOnce{}, made: map[plan.Digest]*made{},
 		images: map[plan.Digest][]plan.Image{}, families: newFamilies(p), results: map[string]exec.ImageResult{},
+		tables: newTables(p),
 	}
 	for _, s := range p.Sources {
 		r.sources[s.Digest] = s
@@ -69,6 +70,7 @@ type run struct {
 	made     map[plan.Digest]*made
 	families *families
 	results  map[string]exec.ImageResult
+	tables   tables
 	bytes    exec.Bytes
 }
 
@@ -190,6 +192,9 @@ func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event
 		}
 		r.record(exec.ImageResult{Reference: f.Reference, Digest: f.Digest, State: exec.Built})
 		emit(exec.Event{Kind: exec.ImageDone, Name: f.Reference, Text: string(f.Digest)})
+	}
+	if err := r.keep(ctx); err != nil {
+		emit(exec.Event{Kind: exec.Retry, Text: "what the base holds could not be kept beside the images: " + err.Error()})
 	}
 	return nil
 }

@@ -74,6 +74,7 @@ func (r *run) base(ctx context.Context, s plan.Step, emit func(exec.Event)) (*ma
 		m.tree, m.layers = tree, l
 		return m, m.identity()
 	}
+	r.learn(ctx, op.Source, o)
 	if m.tree, err = o.tree(ctx, r.store()); err != nil {
 		return nil, err
 	}
