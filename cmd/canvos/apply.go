@@ -278,7 +278,7 @@ func (a *applying) watched(ctx context.Context, eng exec.Engine, p plan.Plan) (e
 	// Evaluating the manifest is over, and with it what made a rare collection
 	// worth its memory: building makes little garbage, and should stay small.
 	debug.FreeOSMemory()
-	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	progress := view.NewProgress(a.progress, a.err, a.errStyle(), p, a.access.jobs)
 	events := make(chan exec.Event)
 	shown := make(chan struct{})

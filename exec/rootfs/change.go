@@ -36,7 +36,7 @@ type item struct {
 	name     string
 	ent      *Entry // nil is a whiteout
 	link     string // the path, written before, that this is another name of
-	layer    int    // into layers, of files whose content is there
+	layer    int32  // into layers, of files whose content is there
 	inLayers bool
 }
 
@@ -122,10 +122,10 @@ func same(old, new *Entry) bool {
 // arrange puts the items, which are sorted by path, into the order they are
 // written in.
 func (c *Change) arrange(layers []*Layer) {
-	rank := map[plan.Digest]int{}
+	rank := map[plan.Digest]int32{}
 	for _, l := range layers {
 		if _, ok := rank[l.Digest]; !ok {
-			rank[l.Digest] = len(c.layers)
+			rank[l.Digest] = int32(len(c.layers))
 			c.layers = append(c.layers, l)
 		}
 	}
