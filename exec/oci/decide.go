@@ -1,15 +1,12 @@
 package oci
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/hashicorp/go-multierror"
 
 	"canvos.dev/compile/plan"
 	"canvos.dev/exec/image"
@@ -41,12 +38,6 @@ type Decision struct {
 type Consent struct {
 	Replace func(reference string) bool // content that is published already
 	Adopt   func(reference string) bool // images that canvos did not make, or that were changed since
-}
-
-// lister is a target that can say what it holds.
-type lister interface {
-	// Tags are the references of a repository, "docker.io/acme/ubuntu".
-	Tags(ctx context.Context, repository string) ([]string, error)
 }
 
 // Decide compares a plan with a target. Each reference is asked for once; where
@@ -198,121 +189,6 @@ func platformsDropped(doc document, wanted []string) string {
 		}
 	}
 	return strings.Join(dropped, ", ")
-}
-
-// lines asks the target for the other images of a line, once a line.
-type lines struct {
-	target image.Target
-
-	mu   sync.Mutex
-	once map[string]*lineOnce
-}
-
-type lineOnce struct {
-	sync.Once
-	facts plan.Facts
-	known bool
-	err   error
-}
-
-// judge refuses an image that is new in a line of other facts.
-func (l *lines) judge(ctx context.Context, d *Decision) error {
-	target, ok := l.target.(lister)
-	if !ok {
-		return nil
-	}
-	l.mu.Lock()
-	o := l.once[d.Image.Line]
-	if o == nil {
-		o = &lineOnce{}
-		l.once[d.Image.Line] = o
-	}
-	l.mu.Unlock()
-	o.Do(func() { o.facts, o.known, o.err = l.ask(ctx, target, d.Image.Line) })
-	if o.err != nil || !o.known {
-		return o.err
-	}
-	if apart := factsApart(o.facts, d.Image.Facts); apart != "" {
-		d.refuseFacts("other images of the line " + shortName(d.Image.Line) + " are " + apart)
-	}
-	return nil
-}
-
-// ask finds the facts of any image of a line.
-func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Facts, known bool, err error) {
-	tags, err := t.Tags(ctx, repository(line))
-	if err != nil {
-		return facts, false, err
-	}
-	for _, ref := range tags {
-		if !InLine(line, ref) {
-			continue
-		}
-		pub, err := l.target.Published(ctx, ref, "")
-		if err != nil {
-			return facts, false, err
-		}
-		if pub == nil {
-			continue // damaged, or gone since it was listed
-		}
-		if facts, known, err = factsOf(ctx, l.target, ref, pub); known || err != nil {
-			return facts, known, err
-		}
-	}
-	return facts, false, nil
-}
-
-// KeptOf are images of lines that a target has and nobody declares any more, in
-// order. A target that cannot list what it holds has none. The error joins what
-// could not be asked; the others' images are there all the same.
-func KeptOf(ctx context.Context, t image.Target, lines []string, declared func(reference string) bool) ([]Decision, error) {
-	target, ok := t.(lister)
-	if !ok {
-		return nil, nil
-	}
-	var kept []Decision
-	var errs *multierror.Error
-	tags := map[string][]string{}
-	for _, line := range lines {
-		repo := repository(line)
-		if _, asked := tags[repo]; !asked {
-			var err error
-			if tags[repo], err = target.Tags(ctx, repo); err != nil {
-				errs = multierror.Append(errs, fmt.Errorf("look for images in %s: %w", repo, err))
-			}
-		}
-		for _, ref := range tags[repo] {
-			if InLine(line, ref) && !declared(ref) {
-				kept = append(kept, Decision{Image: plan.Image{Reference: ref, Line: line}, Action: Kept, Reason: "no longer declared"})
-			}
-		}
-	}
-	slices.SortFunc(kept, func(a, b Decision) int { return cmp.Compare(a.Image.Reference, b.Image.Reference) })
-	return kept, errs.ErrorOrNil()
-}
-
-// InLine says whether a reference is of an image line. A line ends in the custom
-// tag: "docker.io/acme/ubuntu:k3s-*-demo" has all of its versions, releases and
-// revisions.
-func InLine(line, reference string) bool {
-	before, after, _ := strings.Cut(line, "*")
-	rest, ok := strings.CutPrefix(reference, before)
-	if !ok {
-		return false
-	}
-	// What stands for "*" is a Kubernetes version and an agent's, "1.30.4-v4.4.12".
-	version, rest, ok := strings.Cut(rest, "-")
-	if !ok || strings.Trim(version, "0123456789.") != "" || !strings.HasPrefix(rest, "v") {
-		return false
-	}
-	_, tag, cut := strings.Cut(rest, "-")
-	if strings.HasPrefix(tag, "rc.") { // the agent's own hyphen: v4.10.0-rc.2
-		_, tag, cut = strings.Cut(tag, "-")
-	}
-	if cut {
-		tag = "-" + tag
-	}
-	return tag == after || strings.HasPrefix(tag, after+"-r") && strings.Trim(tag[len(after)+2:], "0123456789") == "" && tag != after+"-r"
 }
 
 func shortName(reference string) string { return reference[strings.LastIndexByte(reference, '/')+1:] }
