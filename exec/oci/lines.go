@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -113,24 +115,40 @@ func KeptOf(ctx context.Context, t image.Target, lines []string, declared func(r
 
 // InLine says whether a reference is of an image line. A line ends in the custom
 // tag: "docker.io/acme/ubuntu:k3s-*-demo" has all of its versions, releases and
-// revisions.
+// revisions. A reference is of one line at most: no custom tag ends like a
+// revision, so that what ends like one is one.
 func InLine(line, reference string) bool {
+	_, ok := taggedOf(line, reference)
+	return ok
+}
+
+// tagged is what a reference says besides its line.
+type tagged struct {
+	kubernetes, agent string // "1.30.4", "v4.4.12"
+	revision          int
+}
+
+var (
+	taggedForm   = regexp.MustCompile(`^([0-9.]+)-(v[^-]+(?:-rc\.[0-9]+)?)$`) // the agent may have a hyphen of its own: v4.10.0-rc.2
+	revisionForm = regexp.MustCompile(`^(.*)-r([0-9]+)$`)
+)
+
+// taggedOf takes a reference of a line apart.
+func taggedOf(line, reference string) (t tagged, ok bool) {
 	before, after, _ := strings.Cut(line, "*")
 	rest, ok := strings.CutPrefix(reference, before)
 	if !ok {
-		return false
+		return tagged{}, false
 	}
-	// What stands for "*" is a Kubernetes version and an agent's, "1.30.4-v4.4.12".
-	version, rest, ok := strings.Cut(rest, "-")
-	if !ok || strings.Trim(version, "0123456789.") != "" || !strings.HasPrefix(rest, "v") {
-		return false
+	if parts := revisionForm.FindStringSubmatch(rest); parts != nil {
+		rest = parts[1]
+		t.revision, _ = strconv.Atoi(parts[2]) // one that is too large is none of ours
 	}
-	_, tag, cut := strings.Cut(rest, "-")
-	if strings.HasPrefix(tag, "rc.") { // the agent's own hyphen: v4.10.0-rc.2
-		_, tag, cut = strings.Cut(tag, "-")
+	rest, ok = strings.CutSuffix(rest, after)
+	parts := taggedForm.FindStringSubmatch(rest)
+	if !ok || parts == nil {
+		return tagged{}, false
 	}
-	if cut {
-		tag = "-" + tag
-	}
-	return tag == after || strings.HasPrefix(tag, after+"-r") && strings.Trim(tag[len(after)+2:], "0123456789") == "" && tag != after+"-r"
+	t.kubernetes, t.agent = parts[1], parts[2]
+	return t, true
 }

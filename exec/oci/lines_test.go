@@ -35,6 +35,13 @@ func TestInLine(t *testing.T) {
 		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.4.12-r2", true},
 		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.10.0-rc.2", true},
 		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.4.12-demo", false},
+		// Of two lines that one could take it for, it is of the first.
+		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-demo-r2", true},
+		{"a/u:k3s-*-demo-r2", "a/u:k3s-1.30.4-v4.4.12-demo-r2", false},
+		{"a/u:k3s-*-demo-r2", "a/u:k3s-1.30.4-v4.4.12-demo-r2-r2", true},
+		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.10.0-rc.2-r2", true},
+		{"a/u:k3s-*-rc.x", "a/u:k3s-1.30.4-v4.10.0-rc.x", true},
+		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-r2-demo", false},
 		{"a/u:kubeadm-*-x", "a/u:kubeadm-fips-1.30.4-v4.4.12-x", false},
 		{"a/u:kubeadm-fips-*-x", "a/u:kubeadm-fips-1.30.4-v4.4.12-x", true},
 	} {
