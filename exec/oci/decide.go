@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,7 +44,7 @@ type Consent struct {
 func Decide(ctx context.Context, t image.Target, st *store.Store, p plan.Plan, c Consent, jobs int) ([]Decision, error) {
 	ds := make([]Decision, len(p.Images))
 	errs := make([]error, len(p.Images))
-	lines := &lines{target: t, once: map[string]*lineOnce{}}
+	lines := &lines{target: t, once: map[string]func() (line, error){}}
 	slots := make(chan struct{}, max(jobs, 1))
 	var wg sync.WaitGroup
 	for i, img := range p.Images {
@@ -84,55 +83,73 @@ func decide(ctx context.Context, t image.Target, st *store.Store, img plan.Image
 		return d, err
 	case pub == nil:
 		d.Action, d.Reason = Build, "not published yet"
-		return d, lines.judge(ctx, &d)
+		note, err := lines.judge(ctx, &d)
+		if d.Action == Build {
+			d.Reason += note
+		}
+		return d, err
 	}
 	d.Before = pub.Digest
 	if was.Digest != "" && pub.Digest == was.Digest {
 		d.Action, d.Reason = Unchanged, string(pub.Digest)
 		return d, nil
 	}
-	facts, known, err := factsOf(ctx, t, img.Reference, pub)
+	is, err := aboutOf(ctx, t, img.Reference, pub)
 	if err != nil {
 		return d, err
 	}
-	return d, judge(&d, pub, facts, known, c)
+	return d, judge(ctx, &d, is, pub, c, lines)
 }
 
-// judge compares an image with what is published under its reference, and with the
-// facts of that, if they are known.
-func judge(d *Decision, pub *image.Published, facts plan.Facts, known bool, c Consent) error {
-	ref := d.Image.Reference
-	doc, err := read(pub.Manifest)
-	if err != nil {
-		return err
-	}
-	if known { // also of a drifted image: what a line is, no consent changes
-		if apart := factsApart(facts, d.Image.Facts); apart != "" {
-			d.refuseFacts(apart)
-			return nil
-		}
-		if dropped := platformsDropped(doc, d.Image.Platforms); dropped != "" {
-			d.refuseFacts("it was published for " + dropped + " too")
-			return nil
-		}
-	}
+// judge compares an image with what is published under its reference. What a line
+// is comes first, since no consent changes that; of an image that does not say it,
+// the others of its line are asked.
+func judge(ctx context.Context, d *Decision, is about, pub *image.Published, c Consent, lines *lines) error {
+	changed := drifted(pub.Manifest)
+	note := ""
 	switch {
-	case doc.Annotations[StepKey] == "":
+	case is.known:
+		if apart := factsApart(is.facts, d.Image.Facts); apart != "" {
+			d.refuseFacts(apart)
+		} else if dropped := platformsDropped(is.document, d.Image.Platforms); dropped != "" {
+			d.refuseFacts("it was published for " + dropped + " too")
+		}
+	case changed || is.Annotations[StepKey] != string(d.Image.Step): // a step covers the facts
+		var err error
+		if note, err = lines.judge(ctx, d); err != nil {
+			return err
+		}
+	}
+	if d.Action == Refused {
+		return nil
+	}
+	d.compare(is, pub.Digest, changed, c)
+	if d.Action == Replace {
+		d.Reason += note
+	}
+	return nil
+}
+
+// compare decides by content, and by who published it.
+func (d *Decision) compare(is about, digest plan.Digest, changed bool, c Consent) {
+	ref := d.Image.Reference
+	switch {
+	case is.Annotations[StepKey] == "":
 		d.Code, d.Reason = "CV0402", "published by something else than canvos"
-	case drifted(pub.Manifest):
+	case changed:
 		d.Code, d.Reason = "CV0402", "changed by another tool since canvos published it"
 	}
 	if d.Code != "" {
 		if c.Adopt != nil && c.Adopt(ref) {
 			d.Action, d.Code, d.Reason = Replace, "", d.Reason+"; taken over"
-			return nil
+			return
 		}
 		d.Action, d.Help = Refused, "--adopt '"+shortName(ref)+"' takes it over; another tag leaves it alone"
-		return nil
+		return
 	}
 	switch {
-	case doc.Annotations[StepKey] == string(d.Image.Step):
-		d.Action, d.Reason = Unchanged, string(pub.Digest)
+	case is.Annotations[StepKey] == string(d.Image.Step):
+		d.Action, d.Reason = Unchanged, string(digest)
 	case d.Image.Publish == "replace":
 		d.Action, d.Reason = Replace, "published with other content; publish is \"replace\""
 	case c.Replace != nil && c.Replace(ref):
@@ -141,7 +158,6 @@ func judge(d *Decision, pub *image.Published, facts plan.Facts, known bool, c Co
 		d.Action, d.Code, d.Reason = Refused, "CV0401", "published with other content"
 		d.Help = "revision: 2 makes a new tag; publish: \"replace\" or --replace moves this one"
 	}
-	return nil
 }
 
 func (d *Decision) refuseFacts(reason string) {
@@ -165,19 +181,6 @@ func factsApart(published, wanted plan.Facts) string {
 		}
 	}
 	return ""
-}
-
-// document is a manifest or index, as far as Decide looks at it.
-type document struct {
-	Annotations map[string]string `json:"annotations"`
-}
-
-func read(raw []byte) (document, error) {
-	var doc document
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		return doc, fmt.Errorf("its manifest is no JSON: %w", err)
-	}
-	return doc, nil
 }
 
 // platformsDropped are those of an image that the plan has no more.

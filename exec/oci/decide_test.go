@@ -1,10 +1,12 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -84,6 +86,14 @@ func TestDecide(t *testing.T) {
 		{"foreign, adopted", foreign(t, ref), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos; taken over"},
 		{"drifted", drifts(t, ref, demo), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0402 ubuntu:k3s-1.30.4-v4.4.12-demo: changed by another tool since canvos published it"},
 		{"drifted, adopted", drifts(t, ref, demo), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: changed by another tool since canvos published it; taken over"},
+		{"mute, in a line of other facts, adopted", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", other, amd64) }, Consent{Replace: all, Adopt: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: other images of the line ubuntu:k3s-*-demo are published with twoNode: false, and wanted with true"},
+		{"mute, in a line of the same facts, adopted", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos; taken over"},
+		{"mute, and so is its line, adopted", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, ref), mutes(t, next)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos; taken over; another image of its line does not say what it is"},
+		{"facts gone, content kept, --replace", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, ref, StepKey, ContentKey)), func(l *lab) *drawn { return wanted(t, l, ref, "a", other, amd64) }, Consent{Replace: all, Adopt: all}, "refused CV0403"},
+		{"new version, the newest is mute", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, next)), func(l *lab) *drawn {
+			return wanted(t, l, "docker.io/acme/ubuntu:k3s-1.32.0-v4.4.12-demo", "a", other, amd64)
+		}, Consent{}, "refused CV0403"},
+		{"new version in a mute line", then(publishes(t, next, "a", demo, amd64), mutes(t, next)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{}, "build  ubuntu:k3s-1.30.4-v4.4.12-demo: not published yet; another image of its line does not say what it is"},
 		{"drifted, of other facts, adopted", drifts(t, ref, other), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "refused CV0403"},
 	} {
 		for _, remembers := range []bool{true, false} {
@@ -128,6 +138,56 @@ func publishes(t testing.TB, reference, content string, facts plan.Facts, platfo
 // foreign puts an image there that some other tool made.
 func foreign(t testing.TB, reference string) func(*lab, *Layout) {
 	return func(_ *lab, out *Layout) { put(t, out, ready(t, reference, "x", "by docker")) }
+}
+
+// then does one thing after the other.
+func then(deeds ...func(*lab, *Layout)) func(*lab, *Layout) {
+	return func(l *lab, out *Layout) {
+		for _, deed := range deeds {
+			deed(l, out)
+		}
+	}
+}
+
+// mutes is another tool that copies an image and keeps none of its labels, and of
+// its annotations only some; of an index those of its images stay.
+func mutes(t testing.TB, reference string, keep ...string) func(*lab, *Layout) {
+	return func(_ *lab, out *Layout) {
+		p, err := out.Published(t.Context(), reference, "")
+		check(t, err)
+		var m map[string]any
+		check(t, json.Unmarshal(p.Manifest, &m))
+		annotations := map[string]any{}
+		for _, key := range keep {
+			annotations[key] = m["annotations"].(map[string]any)[key]
+		}
+		m["annotations"] = annotations
+		img := image.Image{Reference: reference, Family: "demo"}
+		if old, ok := m["config"].(map[string]any); ok {
+			raw, err := os.ReadFile(out.file(plan.Digest(old["digest"].(string))))
+			check(t, err)
+			var config map[string]any
+			check(t, json.Unmarshal(raw, &config))
+			delete(config, "config")
+			raw, err = json.Marshal(config)
+			check(t, err)
+			d := image.Descriptor{MediaType: image.Config, Digest: plan.DigestOf(raw), Size: int64(len(raw))}
+			m["config"] = d
+			img.Blobs = []image.Blob{{Descriptor: d, Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }}}
+			if _, ok := annotations[ContentKey]; ok { // as if it had never had labels
+				digests := []plan.Digest{d.Digest}
+				for _, l := range m["layers"].([]any) {
+					digests = append(digests, plan.Digest(l.(map[string]any)["digest"].(string)))
+				}
+				annotations[ContentKey], err = contentOf(digests)
+				check(t, err)
+			}
+		}
+		img.Manifest, err = json.Marshal(m)
+		check(t, err)
+		img.Descriptor = image.Descriptor{MediaType: p.MediaType, Digest: plan.DigestOf(img.Manifest), Size: int64(len(img.Manifest))}
+		put(t, out, img)
+	}
 }
 
 // drifts publishes, and lets another tool add a layer and keep the annotations.

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-multierror"
+	"golang.org/x/mod/semver"
 
 	"canvos.dev/compile/plan"
 	"canvos.dev/exec/image"
@@ -22,66 +23,121 @@ type lister interface {
 	Tags(ctx context.Context, repository string) ([]string, error)
 }
 
-// lines asks the target for the other images of a line, once a line.
+// lines asks the target what is published of a line, once a line.
 type lines struct {
 	target image.Target
 
 	mu   sync.Mutex
-	once map[string]*lineOnce
+	once map[string]func() (line, error)
 }
 
-type lineOnce struct {
-	sync.Once
-	facts plan.Facts
-	known bool
-	err   error
+// line is what the published images of a line say.
+type line struct {
+	facts  plan.Facts
+	known  bool
+	looked []string // references of the images that were asked
+	more   int      // images that were not
 }
 
-// judge refuses an image that is new in a line of other facts.
-func (l *lines) judge(ctx context.Context, d *Decision) error {
+// mostLooked is how many images of a line are asked, at most, until one says what
+// it is. It bounds what a repository costs in which some other tool has published for
+// years: two or three requests an image.
+const mostLooked = 32
+
+// judge refuses an image that is new in a line of other facts, or of which nobody
+// knows what it was. note tells what could not be learned; it begins with "; ".
+func (l *lines) judge(ctx context.Context, d *Decision) (note string, err error) {
 	target, ok := l.target.(lister)
 	if !ok {
-		return nil
+		return "", nil
 	}
+	name := d.Image.Line
 	l.mu.Lock()
-	o := l.once[d.Image.Line]
-	if o == nil {
-		o = &lineOnce{}
-		l.once[d.Image.Line] = o
+	if l.once[name] == nil {
+		l.once[name] = sync.OnceValues(func() (line, error) { return l.ask(ctx, target, name) })
 	}
+	once := l.once[name]
 	l.mu.Unlock()
-	o.Do(func() { o.facts, o.known, o.err = l.ask(ctx, target, d.Image.Line) })
-	if o.err != nil || !o.known {
-		return o.err
+	it, err := once()
+	if err != nil {
+		return "", err
 	}
-	if apart := factsApart(o.facts, d.Image.Facts); apart != "" {
-		d.refuseFacts("other images of the line " + shortName(d.Image.Line) + " are " + apart)
+	if !it.known {
+		return it.silence(d.Image.Reference), nil
 	}
-	return nil
+	if apart := factsApart(it.facts, d.Image.Facts); apart != "" {
+		d.refuseFacts("other images of the line " + shortName(name) + " are " + apart)
+	}
+	return "", nil
 }
 
-// ask finds the facts of any image of a line.
-func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Facts, known bool, err error) {
-	tags, err := t.Tags(ctx, repository(line))
+// ask looks at the images of a line, the newest first, until one says what it is.
+func (l *lines) ask(ctx context.Context, t lister, name string) (line, error) {
+	all, err := t.Tags(ctx, repository(name))
 	if err != nil {
-		return facts, false, err
+		return line{}, err
 	}
-	for _, ref := range tags {
-		if !InLine(line, ref) {
-			continue
-		}
+	refs := newestFirst(name, all)
+	it := line{more: max(0, len(refs)-mostLooked)}
+	for _, ref := range refs[:len(refs)-it.more] {
 		pub, err := l.target.Published(ctx, ref, "")
 		if err != nil {
-			return facts, false, err
+			return line{}, err
 		}
 		if pub == nil {
 			continue // damaged, or gone since it was listed
 		}
-		if facts, known, err = factsOf(ctx, l.target, ref, pub); known || err != nil {
-			return facts, known, err
+		is, err := aboutOf(ctx, l.target, ref, pub)
+		if err != nil {
+			return line{}, err
+		}
+		it.looked = append(it.looked, ref)
+		if it.facts, it.known = is.facts, is.known; it.known {
+			break
 		}
 	}
-	return facts, false, nil
+	return it, nil
+}
+
+// silence says that nothing was learned from the images of a line, but for the one
+// that is judged.
+func (l line) silence(judged string) string {
+	n := len(l.looked)
+	if slices.Contains(l.looked, judged) {
+		n--
+	}
+	switch {
+	case n == 0:
+		return ""
+	case l.more > 0:
+		return fmt.Sprintf("; the %d newest images of its line do not say what they are, %d more were not asked", n, l.more)
+	case n == 1:
+		return "; another image of its line does not say what it is"
+	}
+	return fmt.Sprintf("; %d other images of its line do not say what they are", n)
+}
+
+// newestFirst are the references of a line: by Kubernetes version, agent and
+// revision, highest first.
+func newestFirst(line string, references []string) []string {
+	parts := map[string]tagged{}
+	var refs []string
+	for _, ref := range references {
+		if t, ok := taggedOf(line, ref); ok {
+			parts[ref] = t
+			refs = append(refs, ref)
+		}
+	}
+	slices.SortFunc(refs, func(a, b string) int {
+		x, y := parts[b], parts[a]
+		return cmp.Or(
+			semver.Compare("v"+x.kubernetes, "v"+y.kubernetes),
+			semver.Compare(x.agent, y.agent),
+			cmp.Compare(x.revision, y.revision),
+			cmp.Compare(b, a),
+		)
+	})
+	return refs
 }
 
 // KeptOf are images of lines that a target has and nobody declares any more, in

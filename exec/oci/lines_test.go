@@ -1,9 +1,14 @@
 package oci
 
 import (
+	"fmt"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"canvos.dev/exec/image"
 )
 
 func TestKeptOf(t *testing.T) {
@@ -48,5 +53,47 @@ func TestInLine(t *testing.T) {
 		if got := InLine(c.line, c.reference); got != c.want {
 			t.Errorf("%s, %s: %t", c.line, c.reference, got)
 		}
+	}
+}
+
+func TestNewestFirst(t *testing.T) {
+	want := []string{"1.30.4-v4.10.0", "1.30.4-v4.10.0-rc.2", "1.30.4-v4.9.38", "1.30.4-v4.4.12-r10", "1.30.4-v4.4.12-r2", "1.30.4-v4.4.12", "1.9.10-v4.10.0"}
+	for i, tag := range want {
+		version, revision, _ := strings.Cut(tag, "-r")
+		if strings.HasPrefix(revision, "c") { // of the agent
+			version, revision = tag, ""
+		}
+		want[i] = "a/u:k3s-" + version + "-demo"
+		if revision != "" {
+			want[i] += "-r" + revision
+		}
+	}
+	all := slices.Clone(want)
+	slices.Sort(all)
+	if got := newestFirst("a/u:k3s-*-demo", append(all, "a/u:k3s-2.0.0-v4.4.12-other", "a/u:latest")); !slices.Equal(got, want) {
+		t.Errorf("%s", strings.Join(got, "\n"))
+	}
+}
+
+// Of a line in which some other tool has published for years, not all is read.
+func TestLineIsAskedWithinBounds(t *testing.T) {
+	l := newLab(t, Rule{"docker.io/acme/base", "oci:bases"})
+	l.writeAll("bases", layoutOf(t, map[string]built{baseImage: plainImage(t, amd64, dir("etc"))}))
+	out := &Layout{Dir: path.Join(t.TempDir(), "out"), Store: l.sources.Store}
+	publishes(t, "docker.io/acme/ubuntu:k3s-1.29.0-v4.4.12-demo", "a", demo, amd64)(l, out)
+	var others []image.Image
+	for i := range 40 {
+		others = append(others, ready(t, fmt.Sprintf("docker.io/acme/ubuntu:k3s-1.30.%d-v4.4.12-demo", i), "x", "by docker"))
+	}
+	put(t, out, others...)
+	counted := &countingTarget{Layout: out, asked: map[string]int{}}
+	d := wanted(t, l, "docker.io/acme/ubuntu:k3s-1.31.1-v4.4.12-demo", "b", demo, amd64)
+	ds, err := Decide(t.Context(), counted, l.sources.Store, d.Plan, Consent{}, 2)
+	check(t, err)
+	if want := "build  ubuntu:k3s-1.31.1-v4.4.12-demo: not published yet; the 32 newest images of its line do not say what they are, 9 more were not asked"; decided(ds) != want {
+		t.Errorf("%s", decided(ds))
+	}
+	if len(counted.asked) != 1+mostLooked || counted.asked["docker.io/acme/ubuntu:k3s-1.30.39-v4.4.12-demo"] != 1 {
+		t.Errorf("%d references were asked for", len(counted.asked))
 	}
 }
