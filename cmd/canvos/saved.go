@@ -21,7 +21,7 @@ func (d *door) saved(c *compiled, file, to string) (*view.Saved, error) {
 	if err != nil {
 		return nil, fail(exitError, "", "save %s: %v", file, err)
 	}
-	s := &view.Saved{Module: filepath.ToSlash(module), Directory: c.manifest.src.Dir, Places: []view.SavedPlace{}, To: to}
+	s := &view.Saved{Module: filepath.ToSlash(module), Directory: c.manifest.src.Dir, Places: []view.SavedPlace{}, Lines: oci.DeclaredBy(c.plan), To: to}
 	for _, r := range c.judged.Manifest.Sources {
 		s.Places = append(s.Places, view.SavedPlace{Reference: normalPrefix(r.Reference), Place: r.Place.V})
 	}
@@ -94,7 +94,7 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		return err
 	}
 	consents := func(ref string) bool { return p.decided[ref].Action == view.Replace }
-	ds, err := oci.Decide(ctx, t, st, p.Plan, oci.Consent{Replace: consents, Adopt: consents}, max(a.access.jobs, 8))
+	ds, err := oci.Decide(ctx, t, st, p.Plan, p.Lines, oci.Consent{Replace: consents, Adopt: consents}, max(a.access.jobs, 8))
 	if err != nil {
 		return advised(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"canvos.dev/compile/plan"
 	"canvos.dev/exec/image"
@@ -22,13 +23,14 @@ type inspector interface {
 // about is what a published image says of itself.
 type about struct {
 	document
-	facts plan.Facts
-	known bool // facts are: an image of another tool may say nothing
+	facts     plan.Facts
+	known     bool     // facts are: an image of another tool may say nothing
+	platforms []string // that it was made for, or that are in it
 }
 
-// aboutOf asks a published image: the annotations of its manifest, or, where another
-// tool has left these out, the labels of its config; of an index those of its first
-// image.
+// aboutOf asks a published image: the annotations of its manifest and the list of
+// an index, or, where another tool has left the former out, its config; of an index
+// that of its first image.
 func aboutOf(ctx context.Context, t image.Target, reference string, pub *image.Published) (about, error) {
 	doc, err := read(pub.Manifest)
 	if err != nil {
@@ -36,15 +38,34 @@ func aboutOf(ctx context.Context, t image.Target, reference string, pub *image.P
 	}
 	a := about{document: doc}
 	a.facts, a.known = plan.FactsOf(doc.Annotations)
-	if a.known {
+	for name := range strings.FieldsSeq(doc.Annotations[PlatformsKey]) {
+		a.runsOn(name)
+	}
+	for _, m := range doc.images() {
+		if m.Platform != nil {
+			a.runsOn(m.Platform.OS + "/" + m.Platform.Architecture)
+		}
+	}
+	if a.known && len(a.platforms) > 0 {
 		return a, nil
 	}
 	config, err := configFrom(ctx, t, repository(reference), doc)
 	if err != nil {
 		return about{}, err
 	}
-	a.facts, a.known = plan.FactsOf(config.Config.Labels)
+	if config.OS != "" && config.Architecture != "" {
+		a.runsOn(config.OS + "/" + config.Architecture)
+	}
+	if !a.known {
+		a.facts, a.known = plan.FactsOf(config.Config.Labels)
+	}
 	return a, nil
+}
+
+func (a *about) runsOn(platform string) {
+	if !slices.Contains(a.platforms, platform) {
+		a.platforms = append(a.platforms, platform)
+	}
 }
 
 // document is a manifest or index, as far as Decide looks at it.
@@ -71,7 +92,9 @@ func (d document) images() []image.Descriptor {
 
 // config is an image's config, as far as Decide looks at it.
 type config struct {
-	Config struct{ Labels map[string]string } `json:"config"`
+	OS           string                             `json:"os"`
+	Architecture string                             `json:"architecture"`
+	Config       struct{ Labels map[string]string } `json:"config"`
 }
 
 // configFrom is the config of an image, or of the first one of an index; empty if

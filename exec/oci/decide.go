@@ -39,12 +39,26 @@ type Consent struct {
 	Adopt   func(reference string) bool // images that canvos did not make, or that were changed since
 }
 
+// Declared are the platforms of image lines, over all images of a manifest.
+type Declared map[string][]string
+
+// DeclaredBy are those of the lines of a plan.
+func DeclaredBy(p plan.Plan) Declared {
+	d := Declared{}
+	for _, i := range p.Images {
+		d[i.Line] = append(d[i.Line], without(i.Platforms, d[i.Line])...)
+		slices.Sort(d[i.Line])
+	}
+	return d
+}
+
 // Decide compares a plan with a target. Each reference is asked for once; where
 // st remembers that this plan's step was published there, its digest is enough.
-func Decide(ctx context.Context, t image.Target, st *store.Store, p plan.Plan, c Consent, jobs int) ([]Decision, error) {
+// The plan may be a part of what a manifest has declared.
+func Decide(ctx context.Context, t image.Target, st *store.Store, p plan.Plan, declared Declared, c Consent, jobs int) ([]Decision, error) {
 	ds := make([]Decision, len(p.Images))
 	errs := make([]error, len(p.Images))
-	lines := &lines{target: t, once: map[string]func() (line, error){}}
+	lines := &lines{target: t, declared: declared, once: map[string]func() (line, error){}}
 	slots := make(chan struct{}, max(jobs, 1))
 	var wg sync.WaitGroup
 	for i, img := range p.Images {
@@ -107,14 +121,11 @@ func decide(ctx context.Context, t image.Target, st *store.Store, img plan.Image
 func judge(ctx context.Context, d *Decision, is about, pub *image.Published, c Consent, lines *lines) error {
 	changed := drifted(pub.Manifest)
 	note := ""
-	switch {
-	case is.known:
-		if apart := factsApart(is.facts, d.Image.Facts); apart != "" {
-			d.refuseFacts(apart)
-		} else if dropped := platformsDropped(is.document, d.Image.Platforms); dropped != "" {
-			d.refuseFacts("it was published for " + dropped + " too")
-		}
-	case changed || is.Annotations[StepKey] != string(d.Image.Step): // a step covers the facts
+	if apart := factsApart(is.facts, d.Image.Facts); is.known && apart != "" {
+		d.refuseFacts(apart)
+	} else if dropped := without(is.platforms, d.Image.Platforms); len(dropped) > 0 {
+		d.refusePlatforms("it was published for ", dropped)
+	} else if !is.known && (changed || is.Annotations[StepKey] != string(d.Image.Step)) { // a step covers the facts
 		var err error
 		if note, err = lines.judge(ctx, d); err != nil {
 			return err
@@ -165,6 +176,11 @@ func (d *Decision) refuseFacts(reason string) {
 	d.Help = "what a line is may not change: take another tag"
 }
 
+func (d *Decision) refusePlatforms(published string, dropped []string) {
+	d.Action, d.Code, d.Reason = Refused, "CV0403", published+strings.Join(dropped, ", ")+" too"
+	d.Help = "add " + strings.ReplaceAll(strings.Join(dropped, ", "), "linux/", "") + " to arch, or take another tag"
+}
+
 // factsApart says how two images of a line differ in what a line fixes.
 func factsApart(published, wanted plan.Facts) string {
 	for _, f := range []struct {
@@ -183,15 +199,11 @@ func factsApart(published, wanted plan.Facts) string {
 	return ""
 }
 
-// platformsDropped are those of an image that the plan has no more.
-func platformsDropped(doc document, wanted []string) string {
-	var dropped []string
-	for name := range strings.FieldsSeq(doc.Annotations[PlatformsKey]) {
-		if !slices.Contains(wanted, name) {
-			dropped = append(dropped, name)
-		}
-	}
-	return strings.Join(dropped, ", ")
+// without are the texts of a that b does not have, sorted.
+func without(a, b []string) []string {
+	rest := slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
+	slices.Sort(rest)
+	return rest
 }
 
 func shortName(reference string) string { return reference[strings.LastIndexByte(reference, '/')+1:] }

@@ -82,6 +82,12 @@ func TestDecide(t *testing.T) {
 		{"platform added", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64, arm64) }, Consent{Replace: all}, "replace"},
 		{"platform dropped", publishes(t, ref, "a", demo, amd64, arm64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
 		{"platform exchanged", publishes(t, ref, "a", demo, arm64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
+		{"platform dropped, index mute", then(publishes(t, ref, "a", demo, amd64, arm64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
+		{"platform exchanged, image mute", then(publishes(t, ref, "a", demo, arm64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
+		{"platform kept, image mute", then(publishes(t, ref, "a", demo, arm64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, arm64, amd64) }, Consent{Adopt: all}, "replace"},
+		{"platform dropped and a new version", publishes(t, ref, "a", demo, amd64, arm64), func(l *lab) *drawn { return wanted(t, l, next, "a", demo, amd64) }, Consent{Replace: all, Adopt: all}, "refused CV0403 ubuntu:k3s-1.31.1-v4.4.12-demo: other images of the line ubuntu:k3s-*-demo are published for linux/arm64 too"},
+		{"platform dropped and a new version, index mute", then(publishes(t, ref, "a", demo, amd64, arm64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, next, "a", demo, amd64) }, Consent{}, "refused CV0403"},
+		{"platform added and a new version", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, next, "a", demo, amd64, arm64) }, Consent{}, "build"},
 		{"foreign", foreign(t, ref), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0402 ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos"},
 		{"foreign, adopted", foreign(t, ref), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos; taken over"},
 		{"drifted", drifts(t, ref, demo), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0402 ubuntu:k3s-1.30.4-v4.4.12-demo: changed by another tool since canvos published it"},
@@ -107,7 +113,8 @@ func TestDecide(t *testing.T) {
 			if !remembers {
 				st = newLab(t).sources.Store
 			}
-			ds, err := Decide(t.Context(), out, st, c.plan(l).Plan, c.consent, 2)
+			p := c.plan(l).Plan
+			ds, err := Decide(t.Context(), out, st, p, DeclaredBy(p), c.consent, 2)
 			if err != nil || len(ds) != 1 {
 				t.Errorf("%s: %v, %v", c.name, ds, err)
 				continue
@@ -207,6 +214,29 @@ func drifts(t testing.TB, reference string, facts plan.Facts) func(*lab, *Layout
 	}
 }
 
+// A line's platforms are those of all its images, also of such as are no part of
+// the plan.
+func TestDecideAPartOfALine(t *testing.T) {
+	l := newLab(t, Rule{"docker.io/acme/base", "oci:bases"})
+	l.writeAll("bases", layoutOf(t, map[string]built{baseImage: list(t, image.Index, plainImage(t, amd64, dir("etc")), plainImage(t, arm64, dir("etc")))}))
+	out := &Layout{Dir: path.Join(t.TempDir(), "out"), Store: l.sources.Store}
+	publishes(t, "docker.io/acme/ubuntu:k3s-1.31.1-v4.4.12-demo", "a", demo, amd64, arm64)(l, out)
+	p := wanted(t, l, "docker.io/acme/ubuntu:k3s-1.30.4-v4.4.12-demo", "a", demo, amd64).Plan
+	for _, c := range []struct {
+		declared Declared
+		want     Action
+	}{
+		{DeclaredBy(p), Refused},
+		{Declared{demoLine: {amd64, arm64}}, Build},
+	} {
+		ds, err := Decide(t.Context(), out, l.sources.Store, p, c.declared, Consent{}, 2)
+		check(t, err)
+		if ds[0].Action != c.want {
+			t.Errorf("%v: %s", c.declared, decided(ds))
+		}
+	}
+}
+
 func TestDecideAsksEachReferenceOnce(t *testing.T) {
 	l := newLab(t, Rule{"docker.io/acme/base", "oci:bases"})
 	l.writeAll("bases", layoutOf(t, map[string]built{baseImage: plainImage(t, amd64, dir("etc"))}))
@@ -223,7 +253,7 @@ func TestDecideAsksEachReferenceOnce(t *testing.T) {
 			st = newLab(t).sources.Store
 		}
 		counted := &countingTarget{Layout: out, asked: map[string]int{}}
-		if _, err := Decide(t.Context(), counted, st, d.Plan, Consent{}, 1); err != nil {
+		if _, err := Decide(t.Context(), counted, st, d.Plan, DeclaredBy(d.Plan), Consent{}, 1); err != nil {
 			t.Fatal(err)
 		}
 		if len(counted.asked) != 30 {
@@ -236,7 +266,7 @@ func TestDecideAsksEachReferenceOnce(t *testing.T) {
 		}
 	}
 	broken := errors.New("no route")
-	_, err := Decide(t.Context(), &countingTarget{Layout: out, asked: map[string]int{}, err: broken}, l.sources.Store, d.Plan, Consent{}, 4)
+	_, err := Decide(t.Context(), &countingTarget{Layout: out, asked: map[string]int{}, err: broken}, l.sources.Store, d.Plan, DeclaredBy(d.Plan), Consent{}, 4)
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "ask for docker.io/acme/ubuntu:k3s-1.30.0-v4.4.12-demo: no route") {
 		t.Error(err)
 	}
@@ -277,7 +307,7 @@ func TestEstimate(t *testing.T) {
 	l = l.again() // of what was read to make the plan, nothing is there
 	st, places := l.sources.Store, l.sources.Places
 	out := &Layout{Dir: path.Join(t.TempDir(), "out"), Store: st}
-	ds, err := Decide(t.Context(), out, st, d.Plan, Consent{}, 2)
+	ds, err := Decide(t.Context(), out, st, d.Plan, DeclaredBy(d.Plan), Consent{}, 2)
 	check(t, err)
 	before := EstimateOf(st, places, d.Plan, ds)
 	if before.Download != a.size()+component.size() || before.There != 0 || before.Exact || before.Store < before.Download {
@@ -304,7 +334,7 @@ func TestEstimate(t *testing.T) {
 	if !after.Exact || after.There != after.Download || after.Store != 0 || after.Upload > r.Bytes.Uploaded || after.Upload < r.Bytes.Uploaded-documents {
 		t.Errorf("after: %+v, uploaded %d", after, r.Bytes.Uploaded)
 	}
-	ds, err = Decide(t.Context(), out, st, d.Plan, Consent{}, 2)
+	ds, err = Decide(t.Context(), out, st, d.Plan, DeclaredBy(d.Plan), Consent{}, 2)
 	check(t, err)
 	if e := EstimateOf(st, places, d.Plan, ds); e != (Estimate{Exact: true}) {
 		t.Errorf("nothing to do: %+v", e)

@@ -25,7 +25,8 @@ type lister interface {
 
 // lines asks the target what is published of a line, once a line.
 type lines struct {
-	target image.Target
+	target   image.Target
+	declared Declared
 
 	mu   sync.Mutex
 	once map[string]func() (line, error)
@@ -33,10 +34,11 @@ type lines struct {
 
 // line is what the published images of a line say.
 type line struct {
-	facts  plan.Facts
-	known  bool
-	looked []string // references of the images that were asked
-	more   int      // images that were not
+	facts     plan.Facts
+	known     bool
+	platforms []string // of the images that were asked
+	looked    []string // their references
+	more      int      // images that were not
 }
 
 // mostLooked is how many images of a line are asked, at most, until one says what
@@ -45,7 +47,7 @@ type line struct {
 const mostLooked = 32
 
 // judge refuses an image that is new in a line of other facts, or of which nobody
-// knows what it was. note tells what could not be learned; it begins with "; ".
+// knows what it was; and one of a line that shall have fewer platforms. note tells what could not be learned; it begins with "; ".
 func (l *lines) judge(ctx context.Context, d *Decision) (note string, err error) {
 	target, ok := l.target.(lister)
 	if !ok {
@@ -62,13 +64,16 @@ func (l *lines) judge(ctx context.Context, d *Decision) (note string, err error)
 	if err != nil {
 		return "", err
 	}
-	if !it.known {
-		return it.silence(d.Image.Reference), nil
+	others := "other images of the line " + shortName(name) + " are "
+	if apart := factsApart(it.facts, d.Image.Facts); it.known && apart != "" {
+		d.refuseFacts(others + apart)
+	} else if dropped := without(it.platforms, l.declared[name]); len(dropped) > 0 {
+		d.refusePlatforms(others+"published for ", dropped)
 	}
-	if apart := factsApart(it.facts, d.Image.Facts); apart != "" {
-		d.refuseFacts("other images of the line " + shortName(name) + " are " + apart)
+	if it.known {
+		return "", nil
 	}
-	return "", nil
+	return it.silence(d.Image.Reference), nil
 }
 
 // ask looks at the images of a line, the newest first, until one says what it is.
@@ -92,6 +97,7 @@ func (l *lines) ask(ctx context.Context, t lister, name string) (line, error) {
 			return line{}, err
 		}
 		it.looked = append(it.looked, ref)
+		it.platforms = append(it.platforms, without(is.platforms, it.platforms)...)
 		if it.facts, it.known = is.facts, is.known; it.known {
 			break
 		}

@@ -61,7 +61,10 @@ type Saved struct {
 	Module    string       `json:"module"`    // root of local files, relative to the plan's file
 	Directory string       `json:"directory"` // of the manifest, in the module
 	Places    []SavedPlace `json:"places"`
-	To        string       `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
+	// Lines are the platforms of image lines, over all images of the manifest:
+	// --target may have left some out of the plan.
+	Lines map[string][]string `json:"lines"`
+	To    string              `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
 }
 
 // SavedPlace says where a reference, or all that begin with it, is read from.
