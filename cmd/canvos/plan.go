@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
@@ -191,19 +189,6 @@ func planExit(v view.Plan, detailed bool) int {
 		}
 	}
 	return code
-}
-
-// savePlan writes a plan with what was observed of each reference.
-func (d *door) savePlan(file string, v view.Plan) error {
-	var b strings.Builder
-	if err := view.PlanJSON(&b, v); err != nil {
-		return err
-	}
-	if err := writeFile(d.absolute(file), []byte(b.String()), 0o644); err != nil {
-		return err
-	}
-	fmt.Fprintf(d.err, "saved %s; canvos apply %s carries it out\n", file, file)
-	return nil
 }
 
 // problemsOfChecks are what an engine cannot do, as problems of the manifest.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,10 +29,47 @@ func (d *door) saved(c *compiled, file, to string) (*view.Saved, error) {
 	return s, nil
 }
 
+// savePlan writes a plan with what was observed of each reference.
+func (d *door) savePlan(file string, v view.Plan) error {
+	var b bytes.Buffer
+	if err := view.PlanJSON(&b, v); err != nil {
+		return err
+	}
+	var err error
+	if v.Saved.Digest, err = sealOf(b.Bytes()); err != nil {
+		return err
+	}
+	b.Reset()
+	if err := view.PlanJSON(&b, v); err != nil {
+		return err
+	}
+	if err := writeFile(d.absolute(file), b.Bytes(), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.err, "saved %s; canvos apply %s carries it out\n", file, file)
+	return nil
+}
+
+// sealOf is the digest of all that a plan file says, but for the digest itself.
+// How the JSON is laid out makes no difference.
+func sealOf(file []byte) (plan.Digest, error) {
+	var doc map[string]any
+	d := json.NewDecoder(bytes.NewReader(file))
+	d.UseNumber()
+	if err := d.Decode(&doc); err != nil {
+		return "", err
+	}
+	if saved, ok := doc["saved"].(map[string]any); ok {
+		delete(saved, "digest")
+	}
+	b, err := plan.Canonical(doc)
+	return plan.DigestOf(b), err
+}
+
 // savedPlan is a plan file, read back.
 type savedPlan struct {
 	plan.Plan
-	view.Saved
+	saved   view.Saved
 	decided map[string]savedDecision // by reference
 }
 
@@ -41,8 +79,8 @@ type savedDecision struct {
 	Before    plan.Digest
 }
 
-func readPlan(file string) (*savedPlan, error) {
-	b, err := os.ReadFile(file)
+func (a *applying) readPlan(file string) (*savedPlan, error) {
+	b, err := os.ReadFile(a.absolute(file))
 	if err != nil {
 		return nil, fail(exitError, "canvos plan --out makes one", "read %s: %v", file, unpathed(err))
 	}
@@ -60,7 +98,10 @@ func readPlan(file string) (*savedPlan, error) {
 	if doc.Saved == nil {
 		return nil, fail(exitError, "save it with canvos plan --out FILE", "%s does not say where its inputs lie", file)
 	}
-	s := &savedPlan{Plan: p, Saved: *doc.Saved, decided: map[string]savedDecision{}}
+	if seal, err := sealOf(b); err != nil || seal != doc.Saved.Digest {
+		return nil, fail(exitError, "canvos plan --out makes a new one; --replace and --adopt consent there", "%s is not as canvos plan --out wrote it: somebody has edited it since", file)
+	}
+	s := &savedPlan{Plan: p, saved: *doc.Saved, decided: map[string]savedDecision{}}
 	for _, i := range doc.Images {
 		s.decided[i.Reference] = i
 	}
@@ -69,19 +110,18 @@ func readPlan(file string) (*savedPlan, error) {
 
 // saved carries out a plan file: exactly what it says, or nothing.
 func (a *applying) saved(ctx context.Context, name string, st *store.Store) error {
-	file := a.absolute(name)
-	p, err := readPlan(file)
+	p, err := a.readPlan(name)
 	if err != nil {
 		return err
 	}
 	if len(a.targets) > 0 || len(a.consent.replace) > 0 || len(a.consent.adopt) > 0 {
 		return fail(exitUsage, "give them to canvos plan --out", "a saved plan is carried out as it was reviewed: no --target, --replace or --adopt")
 	}
-	if a.to != "" && a.to != p.To {
-		return fail(exitUsage, "", "the plan was compared with %s, not with %s", orRegistries(p.To), a.to)
+	if a.to != "" && a.to != p.saved.To {
+		return fail(exitUsage, "", "the plan was compared with %s, not with %s", orRegistries(p.saved.To), a.to)
 	}
-	a.to = p.To
-	src, err := a.savedSources(p, file, st)
+	a.to = p.saved.To
+	src, err := a.savedSources(p, a.absolute(name), st)
 	if err != nil {
 		return err
 	}
@@ -94,7 +134,7 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		return err
 	}
 	consents := func(ref string) bool { return p.decided[ref].Action == view.Replace }
-	ds, err := oci.Decide(ctx, t, st, p.Plan, p.Lines, oci.Consent{Replace: consents, Adopt: consents}, max(a.access.jobs, 8))
+	ds, err := oci.Decide(ctx, t, st, p.Plan, p.saved.Lines, oci.Consent{Replace: consents, Adopt: consents}, max(a.access.jobs, 8))
 	if err != nil {
 		return advised(err)
 	}
@@ -118,16 +158,16 @@ func orRegistries(to string) string {
 }
 
 func (a *applying) savedSources(p *savedPlan, file string, st *store.Store) (*oci.Sources, error) {
-	root := filepath.Join(filepath.Dir(file), filepath.FromSlash(p.Module))
+	root := filepath.Join(filepath.Dir(file), filepath.FromSlash(p.saved.Module))
 	r, err := os.OpenRoot(root)
 	if err != nil {
 		return nil, fail(exitError, "the plan's file must stay where it was saved, beside the module", "read the module of the plan: %v", unpathed(err))
 	}
 	var rules []oci.Rule
-	for _, s := range p.Places {
+	for _, s := range p.saved.Places {
 		rules = append(rules, oci.Rule(s))
 	}
-	places, err := oci.NewPlaces(p.Directory, rules)
+	places, err := oci.NewPlaces(p.saved.Directory, rules)
 	if err != nil {
 		return nil, fail(exitError, "", "%s: %v", file, err)
 	}

@@ -65,6 +65,9 @@ type Saved struct {
 	// --target may have left some out of the plan.
 	Lines map[string][]string `json:"lines"`
 	To    string              `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
+	// Digest covers all else in the file: also decisions and places, which the
+	// plan's own digest leaves out.
+	Digest plan.Digest `json:"digest"`
 }
 
 // SavedPlace says where a reference, or all that begin with it, is read from.
