@@ -121,10 +121,19 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		return fail(exitUsage, "", "the plan was compared with %s, not with %s", orRegistries(p.saved.To), a.to)
 	}
 	a.to = p.saved.To
-	src, err := a.savedSources(p, a.absolute(name), st)
+	places, err := p.places(name)
 	if err != nil {
 		return err
 	}
+	dir, err := a.moduleOf(p, name, places)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fail(exitError, "", "read the module of the plan: %v", unpathed(err))
+	}
+	src := &oci.Sources{Store: st, Root: plan.Remembered(root.FS()), Places: places, Registries: a.registries(a.access)}
 	if cannot := (&oci.Engine{}).Check(p.Plan); cannot != nil {
 		_ = a.invalid(problemsOfChecks(cannot))
 		return told(exitRefused)
@@ -157,21 +166,70 @@ func orRegistries(to string) string {
 	return to
 }
 
-func (a *applying) savedSources(p *savedPlan, file string, st *store.Store) (*oci.Sources, error) {
-	root := filepath.Join(filepath.Dir(file), filepath.FromSlash(p.saved.Module))
-	r, err := os.OpenRoot(root)
-	if err != nil {
-		return nil, fail(exitError, "the plan's file must stay where it was saved, beside the module", "read the module of the plan: %v", unpathed(err))
-	}
+// places say where the plan's references are read from.
+func (p *savedPlan) places(name string) (oci.Places, error) {
 	var rules []oci.Rule
 	for _, s := range p.saved.Places {
 		rules = append(rules, oci.Rule(s))
 	}
 	places, err := oci.NewPlaces(p.saved.Directory, rules)
 	if err != nil {
-		return nil, fail(exitError, "", "%s: %v", file, err)
+		return places, fail(exitError, "", "%s: %v", name, err)
 	}
-	return &oci.Sources{Store: st, Root: plan.Remembered(r.FS()), Places: places, Registries: a.registries(a.access)}, nil
+	return places, nil
+}
+
+// moduleOf is the root of the local inputs of a plan: where it lay when the plan was
+// saved, seen from the plan's file, or, if that was moved, the module of the working
+// directory. It is the one that has most of them; that they are what was planned with
+// is found out by their digests.
+func (a *applying) moduleOf(p *savedPlan, name string, places oci.Places) (string, error) {
+	inputs := p.inputs(places)
+	beside := filepath.Join(filepath.Dir(a.absolute(name)), filepath.FromSlash(p.saved.Module))
+	best, most := "", 0
+	for _, dir := range []string{beside, moduleRoot(a.dir)} {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			continue
+		}
+		has := 0
+		for _, input := range inputs {
+			if _, err := root.Lstat(input); err == nil {
+				has++
+			}
+		}
+		root.Close()
+		if has > most || best == "" && len(inputs) == 0 {
+			best, most = dir, has
+		}
+	}
+	if best == "" {
+		return "", fail(exitError, "run canvos apply in the directory of the manifest, or put the file back where it was saved",
+			"%s is not beside what it was made of: there is no %s in %s", name, some(inputs), a.shown(beside))
+	}
+	return best, nil
+}
+
+// inputs are the files and directories of the module that a plan is made of.
+func (p *savedPlan) inputs(places oci.Places) []string {
+	var names []string
+	for _, s := range p.Sources {
+		if name, ok := strings.CutPrefix(s.Reference, "file:"); ok && s.Platform == "" {
+			names = append(names, name)
+		} else if name, ok := places.File(s.Reference); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// some is the first of many names, and how many more there are.
+func some(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return fmt.Sprintf("%s (and none of %d more inputs)", names[0], len(names)-1)
 }
 
 // changedInputs are local inputs that are not what the plan was made with.
