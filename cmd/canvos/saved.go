@@ -143,7 +143,9 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		return err
 	}
 	consents := func(ref string) bool { return p.decided[ref].Action == view.Replace }
-	ds, err := oci.Decide(ctx, t, st, p.Plan, p.saved.Lines, oci.Consent{Replace: consents, Adopt: consents}, max(a.access.jobs, 8))
+	ds, err := oci.Decide(ctx, p.Plan, oci.Comparison{
+		Target: t, Store: st, Declared: p.saved.Lines, Consent: oci.Consent{Replace: consents, Adopt: consents}, Jobs: max(a.access.jobs, 8),
+	})
 	if err != nil {
 		return advised(err)
 	}

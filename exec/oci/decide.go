@@ -52,20 +52,29 @@ func DeclaredBy(p plan.Plan) Declared {
 	return d
 }
 
+// Comparison is what a plan is compared with.
+type Comparison struct {
+	Target   image.Target
+	Store    *store.Store // knows what this machine has published
+	Declared Declared     // of the manifest that the plan is all or a part of
+	Consent  Consent
+	Jobs     int // references asked for at a time; 1 if less
+}
+
 // Decide compares a plan with a target. Each reference is asked for once; where
-// st remembers that this plan's step was published there, its digest is enough.
-// The plan may be a part of what a manifest has declared.
-func Decide(ctx context.Context, t image.Target, st *store.Store, p plan.Plan, declared Declared, c Consent, jobs int) ([]Decision, error) {
+// the store remembers that this plan's step was published there, its digest is
+// enough.
+func Decide(ctx context.Context, p plan.Plan, with Comparison) ([]Decision, error) {
 	ds := make([]Decision, len(p.Images))
 	errs := make([]error, len(p.Images))
-	lines := &lines{target: t, declared: declared, once: map[string]func() (line, error){}}
-	slots := make(chan struct{}, max(jobs, 1))
+	c := &comparing{with, &lines{target: with.Target, declared: with.Declared, once: map[string]func() (line, error){}}}
+	slots := make(chan struct{}, max(with.Jobs, 1))
 	var wg sync.WaitGroup
 	for i, img := range p.Images {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			ds[i], errs[i] = decide(ctx, t, st, img, c, lines)
+			ds[i], errs[i] = c.decide(ctx, img)
 		})
 	}
 	wg.Wait()
@@ -85,19 +94,25 @@ func rememberKey(reference string) string { return "published " + reference }
 
 type remembered struct{ Step, Digest plan.Digest }
 
-func decide(ctx context.Context, t image.Target, st *store.Store, img plan.Image, c Consent, lines *lines) (Decision, error) {
+// comparing is one Decide.
+type comparing struct {
+	Comparison
+	lines *lines
+}
+
+func (c *comparing) decide(ctx context.Context, img plan.Image) (Decision, error) {
 	d := Decision{Image: img}
 	var was remembered
-	if !st.Record(rememberKey(img.Reference), &was) || was.Step != img.Step {
+	if !c.Store.Record(rememberKey(img.Reference), &was) || was.Step != img.Step {
 		was = remembered{}
 	}
-	pub, err := t.Published(ctx, img.Reference, was.Digest)
+	pub, err := c.Target.Published(ctx, img.Reference, was.Digest)
 	switch {
 	case err != nil:
 		return d, err
 	case pub == nil:
 		d.Action, d.Reason = Build, "not published yet"
-		note, err := lines.judge(ctx, &d)
+		note, err := c.lines.judge(ctx, &d)
 		if d.Action == Build {
 			d.Reason += note
 		}
@@ -108,17 +123,17 @@ func decide(ctx context.Context, t image.Target, st *store.Store, img plan.Image
 		d.Action, d.Reason = Unchanged, string(pub.Digest)
 		return d, nil
 	}
-	is, err := aboutOf(ctx, t, img.Reference, pub)
+	is, err := aboutOf(ctx, c.Target, img.Reference, pub)
 	if err != nil {
 		return d, err
 	}
-	return d, judge(ctx, &d, is, pub, c, lines)
+	return d, c.judge(ctx, &d, is, pub)
 }
 
 // judge compares an image with what is published under its reference. What a line
 // is comes first, since no consent changes that; of an image that does not say it,
 // the others of its line are asked.
-func judge(ctx context.Context, d *Decision, is about, pub *image.Published, c Consent, lines *lines) error {
+func (c *comparing) judge(ctx context.Context, d *Decision, is about, pub *image.Published) error {
 	changed := drifted(pub.Manifest)
 	note := ""
 	if apart := factsApart(is.facts, d.Image.Facts); is.known && apart != "" {
@@ -127,14 +142,14 @@ func judge(ctx context.Context, d *Decision, is about, pub *image.Published, c C
 		d.refusePlatforms("it was published for ", dropped)
 	} else if !is.known && (changed || is.Annotations[StepKey] != string(d.Image.Step)) { // a step covers the facts
 		var err error
-		if note, err = lines.judge(ctx, d); err != nil {
+		if note, err = c.lines.judge(ctx, d); err != nil {
 			return err
 		}
 	}
 	if d.Action == Refused {
 		return nil
 	}
-	d.compare(is, pub.Digest, changed, c)
+	d.compare(is, pub.Digest, changed, c.Consent)
 	if d.Action == Replace {
 		d.Reason += note
 	}
