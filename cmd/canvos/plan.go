@@ -151,7 +151,9 @@ func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Ta
 		for _, i := range p.Images {
 			ds = append(ds, oci.Decision{Image: i, Action: oci.Build, Reason: "not compared (--offline)"})
 		}
-	} else if ds, err = oci.Decide(ctx, p, oci.Comparison{Target: t, Store: st, Declared: oci.DeclaredBy(c.plan), Consent: consent, Jobs: max(r.jobs, 8)}); err != nil {
+	} else if ds, err = oci.Decide(ctx, p, oci.Comparison{
+		Target: t, Store: st, Declared: oci.DeclaredBy(c.plan), Consent: consent, Jobs: max(r.jobs, 8), Root: c.sources.Root,
+	}); err != nil {
 		return v, advised(err)
 	}
 	if withKept && t != nil {

@@ -144,7 +144,7 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 	}
 	consents := func(ref string) bool { return p.decided[ref].Action == view.Replace }
 	ds, err := oci.Decide(ctx, p.Plan, oci.Comparison{
-		Target: t, Store: st, Declared: p.saved.Lines, Consent: oci.Consent{Replace: consents, Adopt: consents}, Jobs: max(a.access.jobs, 8),
+		Target: t, Store: st, Declared: p.saved.Lines, Consent: oci.Consent{Replace: consents, Adopt: consents}, Jobs: max(a.access.jobs, 8), Root: src.Root,
 	})
 	if err != nil {
 		return advised(err)

@@ -6,6 +6,7 @@ var later = []Entry{
 		Code: "CV0401", Severity: Error, Room: "plan", Title: "published with other content",
 		Explanation: []string{
 			"The reference is in the registry with an image made by another step. Nodes that pull it again would get something else under the same name, so canvos does not move it by itself.",
+			"The image carries the digest of its step, not what was in it. Which inputs changed is said by a machine whose store knows the published step, because it made it or has seen it unchanged. `canvos review` tells it anywhere, by comparing the manifests.",
 			"revision: 2 makes a new tag. publish: \"replace\" (the default on channel development), --replace PATTERN or a saved plan consents to moving this one.",
 		},
 		Sources: []string{"canvos"},

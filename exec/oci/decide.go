@@ -3,6 +3,7 @@ package oci
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -56,18 +57,28 @@ func DeclaredBy(p plan.Plan) Declared {
 type Comparison struct {
 	Target   image.Target
 	Store    *store.Store // knows what this machine has published
-	Declared Declared     // of the manifest that the plan is all or a part of
+	Declared Declared     // of the manifest that the plan is a part of; nil if it is all
 	Consent  Consent
 	Jobs     int // references asked for at a time; 1 if less
+	// Root is the module's tree. With it, reasons name the inputs that differ, where
+	// the store knows what is published; nil leaves them the same on every machine.
+	Root fs.FS
 }
 
 // Decide compares a plan with a target. Each reference is asked for once; where
 // the store remembers that this plan's step was published there, its digest is
 // enough.
 func Decide(ctx context.Context, p plan.Plan, with Comparison) ([]Decision, error) {
+	if with.Declared == nil {
+		with.Declared = DeclaredBy(p)
+	}
 	ds := make([]Decision, len(p.Images))
 	errs := make([]error, len(p.Images))
-	c := &comparing{with, &lines{target: with.Target, declared: with.Declared, once: map[string]func() (line, error){}}}
+	c := &comparing{
+		Comparison: with,
+		lines:      &lines{target: with.Target, declared: with.Declared, once: map[string]func() (line, error){}},
+		recall:     newRecall(with.Store, with.Root, p),
+	}
 	slots := make(chan struct{}, max(with.Jobs, 1))
 	var wg sync.WaitGroup
 	for i, img := range p.Images {
@@ -97,7 +108,8 @@ type remembered struct{ Step, Digest plan.Digest }
 // comparing is one Decide.
 type comparing struct {
 	Comparison
-	lines *lines
+	lines  *lines
+	recall *recall
 }
 
 func (c *comparing) decide(ctx context.Context, img plan.Image) (Decision, error) {
@@ -149,7 +161,7 @@ func (c *comparing) judge(ctx context.Context, d *Decision, is about, pub *image
 	if d.Action == Refused {
 		return nil
 	}
-	d.compare(is, pub.Digest, changed, c.Consent)
+	c.compare(d, is, pub.Digest, changed)
 	if d.Action == Replace {
 		d.Reason += note
 	}
@@ -157,31 +169,35 @@ func (c *comparing) judge(ctx context.Context, d *Decision, is about, pub *image
 }
 
 // compare decides by content, and by who published it.
-func (d *Decision) compare(is about, digest plan.Digest, changed bool, c Consent) {
-	ref := d.Image.Reference
+func (c *comparing) compare(d *Decision, is about, digest plan.Digest, changed bool) {
+	ref, step := d.Image.Reference, plan.Digest(is.Annotations[StepKey])
 	switch {
-	case is.Annotations[StepKey] == "":
+	case step == "":
 		d.Code, d.Reason = "CV0402", "published by something else than canvos"
 	case changed:
 		d.Code, d.Reason = "CV0402", "changed by another tool since canvos published it"
 	}
 	if d.Code != "" {
-		if c.Adopt != nil && c.Adopt(ref) {
+		if adopt := c.Consent.Adopt; adopt != nil && adopt(ref) {
 			d.Action, d.Code, d.Reason = Replace, "", d.Reason+"; taken over"
 			return
 		}
 		d.Action, d.Help = Refused, "--adopt '"+shortName(ref)+"' takes it over; another tag leaves it alone"
 		return
 	}
-	switch {
-	case is.Annotations[StepKey] == string(d.Image.Step):
+	if step == d.Image.Step {
 		d.Action, d.Reason = Unchanged, string(digest)
+		c.recall.saw(step)
+		return
+	}
+	d.Reason = "published with other content" + c.recall.apart(step, d.Image.Step)
+	switch replace := c.Consent.Replace; {
 	case d.Image.Publish == "replace":
-		d.Action, d.Reason = Replace, "published with other content; publish is \"replace\""
-	case c.Replace != nil && c.Replace(ref):
-		d.Action, d.Reason = Replace, "published with other content; --replace consents"
+		d.Action, d.Reason = Replace, d.Reason+"; publish is \"replace\""
+	case replace != nil && replace(ref):
+		d.Action, d.Reason = Replace, d.Reason+"; --replace consents"
 	default:
-		d.Action, d.Code, d.Reason = Refused, "CV0401", "published with other content"
+		d.Action, d.Code = Refused, "CV0401"
 		d.Help = "revision: 2 makes a new tag; publish: \"replace\" or --replace moves this one"
 	}
 }

@@ -114,7 +114,7 @@ func TestDecide(t *testing.T) {
 				st = newLab(t).sources.Store
 			}
 			p := c.plan(l).Plan
-			ds, err := Decide(t.Context(), p, Comparison{Target: out, Store: st, Declared: DeclaredBy(p), Consent: c.consent, Jobs: 2})
+			ds, err := Decide(t.Context(), p, Comparison{Target: out, Store: st, Consent: c.consent, Jobs: 2})
 			if err != nil || len(ds) != 1 {
 				t.Errorf("%s: %v, %v", c.name, ds, err)
 				continue
@@ -253,7 +253,7 @@ func TestDecideAsksEachReferenceOnce(t *testing.T) {
 			st = newLab(t).sources.Store
 		}
 		counted := &countingTarget{Layout: out, asked: map[string]int{}}
-		if _, err := Decide(t.Context(), d.Plan, Comparison{Target: counted, Store: st, Declared: DeclaredBy(d.Plan), Jobs: 1}); err != nil {
+		if _, err := Decide(t.Context(), d.Plan, Comparison{Target: counted, Store: st, Jobs: 1}); err != nil {
 			t.Fatal(err)
 		}
 		if len(counted.asked) != 30 {
@@ -266,7 +266,7 @@ func TestDecideAsksEachReferenceOnce(t *testing.T) {
 		}
 	}
 	broken := errors.New("no route")
-	_, err := Decide(t.Context(), d.Plan, Comparison{Target: &countingTarget{Layout: out, asked: map[string]int{}, err: broken}, Store: l.sources.Store, Declared: DeclaredBy(d.Plan), Jobs: 4})
+	_, err := Decide(t.Context(), d.Plan, Comparison{Target: &countingTarget{Layout: out, asked: map[string]int{}, err: broken}, Store: l.sources.Store, Jobs: 4})
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "ask for docker.io/acme/ubuntu:k3s-1.30.0-v4.4.12-demo: no route") {
 		t.Error(err)
 	}
@@ -307,7 +307,7 @@ func TestEstimate(t *testing.T) {
 	l = l.again() // of what was read to make the plan, nothing is there
 	st, places := l.sources.Store, l.sources.Places
 	out := &Layout{Dir: path.Join(t.TempDir(), "out"), Store: st}
-	ds, err := Decide(t.Context(), d.Plan, Comparison{Target: out, Store: st, Declared: DeclaredBy(d.Plan), Jobs: 2})
+	ds, err := Decide(t.Context(), d.Plan, Comparison{Target: out, Store: st, Jobs: 2})
 	check(t, err)
 	before := EstimateOf(st, places, d.Plan, ds)
 	if before.Download != a.size()+component.size() || before.There != 0 || before.Exact || before.Store < before.Download {
@@ -334,7 +334,7 @@ func TestEstimate(t *testing.T) {
 	if !after.Exact || after.There != after.Download || after.Store != 0 || after.Upload > r.Bytes.Uploaded || after.Upload < r.Bytes.Uploaded-documents {
 		t.Errorf("after: %+v, uploaded %d", after, r.Bytes.Uploaded)
 	}
-	ds, err = Decide(t.Context(), d.Plan, Comparison{Target: out, Store: st, Declared: DeclaredBy(d.Plan), Jobs: 2})
+	ds, err = Decide(t.Context(), d.Plan, Comparison{Target: out, Store: st, Jobs: 2})
 	check(t, err)
 	if e := EstimateOf(st, places, d.Plan, ds); e != (Estimate{Exact: true}) {
 		t.Errorf("nothing to do: %+v", e)

@@ -88,7 +88,7 @@ func TestLineIsAskedWithinBounds(t *testing.T) {
 	put(t, out, others...)
 	counted := &countingTarget{Layout: out, asked: map[string]int{}}
 	d := wanted(t, l, "docker.io/acme/ubuntu:k3s-1.31.1-v4.4.12-demo", "b", demo, amd64)
-	ds, err := Decide(t.Context(), d.Plan, Comparison{Target: counted, Store: l.sources.Store, Declared: DeclaredBy(d.Plan), Jobs: 2})
+	ds, err := Decide(t.Context(), d.Plan, Comparison{Target: counted, Store: l.sources.Store, Jobs: 2})
 	check(t, err)
 	if want := "build  ubuntu:k3s-1.31.1-v4.4.12-demo: not published yet; the 32 newest images of its line do not say what they are, 9 more were not asked"; decided(ds) != want {
 		t.Errorf("%s", decided(ds))
