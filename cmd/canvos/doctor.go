@@ -164,18 +164,17 @@ func (doc *doctor) manifestChecks(ctx context.Context, args []string, st *store.
 
 // planChecks are about what a saved plan needs.
 func (doc *doctor) planChecks(ctx context.Context, name string, st *store.Store) error {
-	file := doc.absolute(name)
-	p, err := readPlan(file)
+	p, err := doc.readPlan(name)
 	if err != nil {
 		return err
 	}
-	src, err := doc.savedSources(p, file, st, doc.access)
+	src, err := doc.savedSources(p, name, st, doc.access)
 	if err != nil {
 		return err
 	}
 	doc.ok("plan", "%s · %s", name, view.Things(len(p.Images), "image"))
 	var push, read []string
-	if p.To == "" {
+	if p.saved.To == "" {
 		for _, i := range p.Images {
 			push = append(push, i.Reference)
 		}

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
@@ -156,7 +154,9 @@ func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Ta
 		for _, i := range p.Images {
 			ds = append(ds, oci.Decision{Image: i, Action: oci.Build, Reason: "not compared (--offline)"})
 		}
-	} else if ds, err = oci.Decide(ctx, t, st, p, consent, max(r.jobs, 8)); err != nil {
+	} else if ds, err = oci.Decide(ctx, p, oci.Comparison{
+		Target: t, Store: st, Declared: oci.DeclaredBy(c.plan), Consent: consent, Jobs: max(r.jobs, 8), Root: c.sources.Root,
+	}); err != nil {
 		return v, advised(err)
 	}
 	if withKept && t != nil {
@@ -207,19 +207,6 @@ func planExit(v view.Plan, detailed bool) int {
 		}
 	}
 	return code
-}
-
-// savePlan writes a plan with what was observed of each reference.
-func (d *door) savePlan(file string, v view.Plan) error {
-	var b strings.Builder
-	if err := view.PlanJSON(&b, v); err != nil {
-		return err
-	}
-	if err := writeFile(d.absolute(file), []byte(b.String()), 0o644); err != nil {
-		return err
-	}
-	fmt.Fprintf(d.err, "saved %s; canvos apply %s carries it out\n", file, file)
-	return nil
 }
 
 // problemsOfChecks are what an engine cannot do, as problems of the manifest.

@@ -284,7 +284,7 @@ func (r *reviewing) observe(ctx context.Context, c *policy.Comparison) policy.Ob
 			continue
 		}
 		p := only(m.Plan, func(i plan.Image) bool { return touched[i.Reference] })
-		ds, err := oci.Decide(ctx, t, st, p, oci.Consent{Replace: never, Adopt: never}, max(r.access.jobs, 8))
+		ds, err := oci.Decide(ctx, p, oci.Comparison{Target: t, Store: st, Declared: oci.DeclaredBy(m.Plan), Jobs: max(r.access.jobs, 8)})
 		if err != nil {
 			o.Unchecked = err.Error()
 			continue
@@ -300,5 +300,3 @@ func (r *reviewing) observe(ctx context.Context, c *policy.Comparison) policy.Ob
 	}
 	return o
 }
-
-func never(string) bool { return false }

@@ -20,7 +20,7 @@ import (
 // estimated is what is said before a run, and what the run then moved.
 func estimated(t *testing.T, l *lab, target image.Target, d *drawn) (said Estimate, r exec.Result) {
 	t.Helper()
-	ds, err := Decide(t.Context(), target, l.sources.Store, d.Plan, Consent{}, 2)
+	ds, err := Decide(t.Context(), d.Plan, Comparison{Target: target, Store: l.sources.Store, Jobs: 2})
 	check(t, err)
 	said, err = l.sources.Estimate(t.Context(), target, d.Plan, ds)
 	check(t, err)
@@ -99,7 +99,7 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("nothing to do: %+v", said)
 	}
 	// Nobody to ask: all of it, as a bound.
-	ds, err := Decide(t.Context(), &Layout{Dir: t.TempDir()}, l.sources.Store, d.Plan, Consent{}, 2)
+	ds, err := Decide(t.Context(), d.Plan, Comparison{Target: &Layout{Dir: t.TempDir()}, Store: l.sources.Store, Jobs: 2})
 	check(t, err)
 	if said, err := l.sources.Estimate(t.Context(), nil, d.Plan, ds); err != nil || said.Exact || said.Upload < a.size() {
 		t.Errorf("nobody asked: %+v, %v", said, err)
@@ -128,7 +128,7 @@ func TestEstimateMounts(t *testing.T) {
 	d := draw(t)
 	d.image(reg.host+"/acme/ubuntu:1", "demo", plan.ImageOp{}, d.files(d.base(d.source(l, baseImage, amd64), amd64), write("/n", "1")))
 	p := registry.NewPublisher(&registry.Client{}, nil, 0)
-	ds, err := Decide(t.Context(), p, l.sources.Store, inLine(d).Plan, Consent{}, 2)
+	ds, err := Decide(t.Context(), inLine(d).Plan, Comparison{Target: p, Store: l.sources.Store, Jobs: 2})
 	check(t, err)
 	said, err := l.sources.Estimate(t.Context(), p, d.Plan, ds)
 	check(t, err)

@@ -61,8 +61,14 @@ type Saved struct {
 	Module    string       `json:"module"`    // root of local files, relative to the plan's file
 	Directory string       `json:"directory"` // of the manifest, in the module
 	Places    []SavedPlace `json:"places"`
-	To        string       `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
-	Build     SavedBuild   `json:"build,omitzero"`
+	// Lines are the platforms of image lines, over all images of the manifest:
+	// --target may have left some out of the plan.
+	Lines map[string][]string `json:"lines"`
+	To    string              `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
+	Build SavedBuild          `json:"build,omitzero"`
+	// Digest covers all else in the file: also decisions and places, which the
+	// plan's own digest leaves out.
+	Digest plan.Digest `json:"digest"`
 }
 
 // SavedBuild is how registries are reached. It holds no secrets: a manifest may
