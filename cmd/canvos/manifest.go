@@ -43,8 +43,7 @@ func (d *door) manifests(args []string, tags []string) ([]*manifest, error) {
 			return nil, err
 		}
 		for _, m := range some {
-			key := filepath.Join(m.root, m.src.Dir) + "\x00" + m.src.File
-			if !seen[key] {
+			if key := m.identity(); !seen[key] {
 				seen[key] = true
 				m.src.Tags = tags
 				all = append(all, m)
@@ -52,6 +51,19 @@ func (d *door) manifests(args []string, tags []string) ([]*manifest, error) {
 		}
 	}
 	return all, nil
+}
+
+// identity is what tells it from other manifests, however it was named: its
+// directory without links, and its package.
+func (m *manifest) identity() string {
+	if m.src.Stdin != nil {
+		return "-"
+	}
+	dir := filepath.Join(m.root, filepath.FromSlash(m.src.Dir))
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return dir + "\x00" + m.src.Package()
 }
 
 // manifest is the one that a command line names.
