@@ -25,7 +25,8 @@ func newLock(d *door) *cobra.Command {
 		Long: `Writes canvos.lock beside the manifest: a digest for every external reference
 and local file, what ranges of versions stood for, and the facts of every image
 line. Commit it: plans are made from it alone. What is in the lock already stays
-as it is, until --update asks for news.
+as it is, until --update asks for news. A lock is whole or not written: with
+--offline, what only a registry could answer is an error.
 
 --update takes a pattern of references ("docker.io/acme/*", "*" for all),
 "catalog" for what the catalog says now and what ranges stand for by it,
@@ -91,10 +92,10 @@ stage again for newer packages.`,
 			return err
 		}
 		if check {
-			_, ps := compile.Lower(j.Manifest, lk)
+			ps := unplannable(j.Manifest, lk)
 			ps = append(ps, moved(cmd.Context(), src, j.Manifest, lk, r.jobs)...)
-			if errors, _ := view.Count(ps); errors > 0 {
-				return d.invalid(onlyErrors(problem.Sort(ps)), m)
+			if len(ps) > 0 {
+				return d.invalid(problem.Sort(ps), m)
 			}
 			return view.LockChanges(d.out, d.outStyle(), d.format, m.shown(m.lockFile), nil, false)
 		}
@@ -102,6 +103,14 @@ stage again for newer packages.`,
 			return err
 		}
 		if ps := fillLock(cmd.Context(), src, j.Manifest, lk, offline, r.jobs); len(ps) > 0 {
+			return d.invalid(ps, m)
+		}
+		if ps := unplannable(j.Manifest, lk); len(ps) > 0 {
+			for _, p := range ps {
+				if offline && p.Code == "CV0501" {
+					p.Help = "canvos lock without --offline asks for it"
+				}
+			}
 			return d.invalid(ps, m)
 		}
 		lk.Prune(compile.Used(j.Manifest, lk))
@@ -192,6 +201,13 @@ func fillLock(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lo
 		lk.SetSource(f.Reference, f.Platform, lock.Source{Digest: f.Digest, Size: f.Size})
 	}
 	return problem.Sort(ps)
+}
+
+// unplannable is why no plan can be made by a lock: what it lacks, and what is not
+// as it was.
+func unplannable(m *compile.Manifest, lk *lock.File) []*problem.Problem {
+	_, ps := compile.Lower(m, lk)
+	return onlyErrors(ps)
 }
 
 // moved are the references in local places that are not what the lock says.
