@@ -94,6 +94,9 @@ stage again for newer packages.`,
 		if check {
 			ps := unplannable(j.Manifest, lk)
 			ps = append(ps, moved(cmd.Context(), src, j.Manifest, lk, r.jobs)...)
+			if len(ps) == 0 {
+				ps = unwritten(cmd.Context(), src, m, j.Manifest, lk, r.jobs)
+			}
 			if len(ps) > 0 {
 				return d.invalid(problem.Sort(ps), m)
 			}
@@ -226,6 +229,33 @@ func moved(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.
 		}
 	}
 	return problem.Sort(ps)
+}
+
+// unwritten is what canvos lock would change of a lock by which plans can be made:
+// above all entries that nothing needs any more.
+func unwritten(ctx context.Context, src *oci.Sources, m *manifest, man *compile.Manifest, lk *lock.File, jobs int) []*problem.Problem {
+	next := lk.Clone()
+	if ps := fillLock(ctx, src, man, next, true, jobs); len(ps) > 0 {
+		return ps
+	}
+	next.Prune(compile.Used(man, next))
+	changes := lock.Compare(lk, next)
+	if len(changes) == 0 {
+		return nil
+	}
+	p := problemAt("CV0502", "canvos lock would change "+view.Things(len(changes), "entry"), plan.Pos{File: m.shown(m.lockFile)})
+	for _, c := range changes {
+		deed := "change"
+		switch {
+		case c.Added():
+			deed = "add"
+		case c.Removed():
+			deed = "drop"
+		}
+		p.Notes = append(p.Notes, deed+" "+c.Section+" "+c.Key)
+	}
+	p.Help = "run canvos lock"
+	return []*problem.Problem{p}
 }
 
 // problemAt is a problem of a place in the manifest that the door itself found.

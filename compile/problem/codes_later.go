@@ -37,7 +37,7 @@ var later = []Entry{
 	{
 		Code: "CV0502", Severity: Error, Room: "lock", Title: "the lock is out of date",
 		Explanation: []string{
-			"An entry of canvos.lock does not match what it speaks of: a local file has changed, or a catalog entry, or what a range stands for.",
+			"An entry of canvos.lock does not match what it speaks of: a local file has changed, or a catalog entry, or what a range stands for. `canvos lock --check` also minds an entry that nothing needs any more.",
 			"Run `canvos lock` and commit the result; the diff shows what moved.",
 		},
 		Sources: []string{"canvos"},
