@@ -92,8 +92,8 @@ stage again for newer packages.`,
 			return err
 		}
 		if check {
-			ps := unplannable(j.Manifest, lk)
-			ps = append(ps, moved(cmd.Context(), src, j.Manifest, lk, r.jobs)...)
+			_, ps := compile.Lower(j.Manifest, lk)
+			ps = append(onlyErrors(ps), moved(cmd.Context(), src, j.Manifest, lk, r.jobs)...)
 			if len(ps) == 0 {
 				ps = unwritten(cmd.Context(), src, m, j.Manifest, lk, r.jobs)
 			}
@@ -108,13 +108,17 @@ stage again for newer packages.`,
 		if ps := fillLock(cmd.Context(), src, j.Manifest, lk, offline, r.jobs); len(ps) > 0 {
 			return d.invalid(ps, m)
 		}
-		if ps := unplannable(j.Manifest, lk); len(ps) > 0 {
+		p, ps := compile.Lower(j.Manifest, lk)
+		if ps = onlyErrors(ps); len(ps) > 0 {
 			for _, p := range ps {
 				if offline && p.Code == "CV0501" {
 					p.Help = "canvos lock without --offline asks for it"
 				}
 			}
 			return d.invalid(ps, m)
+		}
+		if err := refreshable(p, update); err != nil {
+			return err
 		}
 		lk.Prune(compile.Used(j.Manifest, lk))
 		changed, err := m.writeLock(lk)
@@ -192,6 +196,22 @@ func renew(lk *lock.File, j compile.Judged, patterns []string) error {
 	return nil
 }
 
+// refreshable refuses --update os:FAMILY where no command is run for the family's
+// images: nothing would become newer.
+func refreshable(p plan.Plan, patterns []string) error {
+	for _, pattern := range patterns {
+		family, isOS := strings.CutPrefix(pattern, "os:")
+		if !isOS {
+			continue
+		}
+		own := only(p, func(i plan.Image) bool { return i.Family == family })
+		if !slices.ContainsFunc(own.Steps, func(s plan.Step) bool { return s.Op.Run != nil }) {
+			return fail(exitError, "--update and the reference of its base image asks for a newer one", "family %q has no OS stage to run again: its base image is prepared already", family)
+		}
+	}
+	return nil
+}
+
 // fillLock writes into a lock what it lacks. Local files and places are looked at
 // again; what came from a registry stays. offline asks no registry.
 func fillLock(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.File, offline bool, jobs int) []*problem.Problem {
@@ -204,13 +224,6 @@ func fillLock(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lo
 		lk.SetSource(f.Reference, f.Platform, lock.Source{Digest: f.Digest, Size: f.Size})
 	}
 	return problem.Sort(ps)
-}
-
-// unplannable is why no plan can be made by a lock: what it lacks, and what is not
-// as it was.
-func unplannable(m *compile.Manifest, lk *lock.File) []*problem.Problem {
-	_, ps := compile.Lower(m, lk)
-	return onlyErrors(ps)
 }
 
 // moved are the references in local places that are not what the lock says.
