@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -44,8 +47,8 @@ type compiled struct {
 // wrong ends the run. A lock that lacks something is completed for this run
 // alone, unless that is not wanted.
 func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store.Store, r *access) (*compiled, error) {
-	if l.file != "" {
-		m.lockFile = d.absolute(l.file)
+	if err := d.nameLock(m, l.file); err != nil {
+		return nil, err
 	}
 	old, unread, err := m.readLock()
 	if err != nil {
@@ -90,6 +93,19 @@ func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store
 		asked[q.Reference] = q.At
 	}
 	return &compiled{m, j, p, src, linesOf(lk), asked}, nil
+}
+
+// nameLock gives a manifest the lock that --lock names, which has to be there:
+// plans by another lock than the one that was meant are other plans.
+func (d *door) nameLock(m *manifest, file string) error {
+	if file == "" {
+		return nil
+	}
+	m.lockFile = d.absolute(file)
+	if _, err := os.Stat(m.lockFile); errors.Is(err, fs.ErrNotExist) {
+		return fail(exitError, "canvos lock writes one beside a manifest; leave --lock out to go without", "there is no lock %s", file)
+	}
+	return nil
 }
 
 // needed are changes that a plan depends on: what a lock merely keeps is none.
