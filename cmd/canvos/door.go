@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -144,10 +144,13 @@ func formats(d *door, cmd *cobra.Command) {
 	setting(cmd.Flags(), "output")
 }
 
-// shown is a path as the person at the door would write it: relative to the
-// working directory where that is shorter.
-func (d *door) shown(path string) string {
-	if rel, ok := strings.CutPrefix(path, d.dir+string(os.PathSeparator)); ok {
+// shown is a path as the person at the door would write it.
+func (d *door) shown(path string) string { return shownFrom(d.dir, path) }
+
+// shownFrom is a path as one writes it in a directory: relative to that where it
+// is shorter. The directory itself stays as it is.
+func shownFrom(dir, path string) string {
+	if rel, err := filepath.Rel(dir, path); err == nil && rel != "." && len(rel) < len(path) {
 		return rel
 	}
 	return path

@@ -55,7 +55,7 @@ func TestApartIsTheSame(t *testing.T) {
 		t.Fatalf("examples: %q, %v", dirs, err)
 	}
 	for _, dir := range dirs {
-		q := evaluation{Name: dir, Dir: dir, Prefix: "/module/", Strip: "/module/"}
+		q := evaluation{Name: dir, Dir: dir, Prefix: "/module/", From: "/module"}
 		if q.Lock, err = lockText(root.FS(), dir); err != nil {
 			t.Fatal(err)
 		}
