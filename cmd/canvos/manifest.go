@@ -26,6 +26,16 @@ type manifest struct {
 	lockFile string
 	stdin    []byte
 	shown    func(string) string // of an absolute path
+	inModule map[string]string   // the path in the module of each that was shown
+}
+
+// placeInModule is a path, as it was shown of the manifest, as it lies in the
+// module: what a plan says, so that it is the same wherever it is made.
+func (m *manifest) placeInModule(shown string) string {
+	if p, ok := m.inModule[shown]; ok {
+		return p
+	}
+	return shown
 }
 
 // manifests are those that the arguments name: a directory, a CUE file, which
@@ -160,10 +170,14 @@ func (d *door) manifestAt(name, dir, file string) (*manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &manifest{name: name, root: root, lockFile: filepath.Join(dir, lock.Name), shown: d.shown}
+	m := &manifest{name: name, root: root, lockFile: filepath.Join(dir, lock.Name), shown: d.shown, inModule: map[string]string{}}
 	m.src = compile.Source{
 		FS: plan.Remembered(r.FS()), Dir: filepath.ToSlash(rel), File: file,
-		Show: func(p string) string { return d.shown(filepath.Join(root, filepath.FromSlash(p))) },
+		Show: func(p string) string {
+			shown := d.shown(filepath.Join(root, filepath.FromSlash(p)))
+			m.inModule[shown] = p
+			return shown
+		},
 	}
 	return m, nil
 }
@@ -177,6 +191,22 @@ func moduleRoot(dir string) string {
 		if at == filepath.Dir(at) {
 			return dir
 		}
+	}
+}
+
+// showPlaces writes the places of a plan that was read, which are such in the module
+// at root, as the person at the door would.
+func (d *door) showPlaces(p *plan.Plan, root string) {
+	show := func(at *plan.Pos) {
+		if at.File != "" && at.File != "-" {
+			at.File = d.shown(filepath.Join(root, filepath.FromSlash(at.File)))
+		}
+	}
+	for i := range p.Steps {
+		show(&p.Steps[i].At)
+	}
+	for i := range p.Images {
+		show(&p.Images[i].At)
 	}
 }
 

@@ -48,6 +48,10 @@ func newPlan(d *door) *cobra.Command {
 is, replace it, or refuse; and how many bytes would be read, sent and stored. It
 changes nothing. With --offline nothing is compared.
 
+With -o json it is the same on every machine, but for what was observed: actions,
+what is published, and bytes, which depend on what the store has. The digest
+covers none of these.
+
 PATTERN is a reference, or what follows its registry; * stands for anything.`,
 		Example: `  canvos plan images.cue
   canvos plan --offline -o json
@@ -149,7 +153,7 @@ func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
 // decided compares a plan with where its images are published; with nothing if t is
 // nil.
 func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Target, shown string, consent oci.Consent, withKept bool, st *store.Store, r *access) (view.Plan, error) {
-	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free()}
+	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free(), InModule: c.manifest.placeInModule}
 	var ds []oci.Decision
 	var err error
 	if t == nil {

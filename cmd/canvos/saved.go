@@ -86,6 +86,7 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		return fail(exitUsage, "", "the plan was compared with %s, not with %s", orRegistries(p.To), a.to)
 	}
 	a.to = p.To
+	a.showPlaces(&p.Plan, filepath.Join(filepath.Dir(file), filepath.FromSlash(p.Module)))
 	src, err := a.savedSources(p, file, st, a.access)
 	if err != nil {
 		return err

@@ -49,10 +49,23 @@ type Plan struct {
 	// There, of what has to be downloaded, is in the store already.
 	There int64
 	// Free bytes where the store is; 0 is not known.
-	Free int64
-	Exit int
+	Free     int64
+	Exit     int
+	InModule InModule // of the plan's places
 	// Saved, of a plan that is saved, is what carrying it out needs besides.
 	Saved *Saved
+}
+
+// InModule is a path as it lies in the module of the manifest, of one that is
+// shown to people. Plans for machines have the former: they are the same in
+// whatever directory they are made. nil leaves a path as it is.
+type InModule func(shown string) string
+
+func (f InModule) at(at plan.Pos) plan.Pos {
+	if f != nil && at.File != "" {
+		at.File = f(at.File)
+	}
+	return at
 }
 
 // Saved is where the inputs of a saved plan lie, so that it can be carried out
@@ -317,11 +330,15 @@ func PlanJSON(w io.Writer, p Plan) error {
 		Saved   *Saved        `json:"saved,omitempty"`
 	}{
 		header: head("Plan"), Version: p.Plan.Version, Digest: p.Plan.Digest, Recipe: p.Plan.Recipe, Format: p.Plan.Format,
-		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: append([]plan.Step{}, p.Plan.Steps...), Images: []decided{}, Bytes: p.Costs, Saved: p.Saved,
+		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: []plan.Step{}, Images: []decided{}, Bytes: p.Costs, Saved: p.Saved,
+	}
+	for _, s := range p.Plan.Steps {
+		s.At = p.InModule.at(s.At)
+		doc.Steps = append(doc.Steps, s)
 	}
 	for _, d := range p.Decisions {
 		i := d.Image
-		doc.Images = append(doc.Images, decided{list(i), i.Line, d.Action, d.Reason, d.Code, i.Step, i.Publish, i.Arguments, d.Before, i.At})
+		doc.Images = append(doc.Images, decided{list(i), i.Line, d.Action, d.Reason, d.Code, i.Step, i.Publish, i.Arguments, d.Before, p.InModule.at(i.At)})
 	}
 	return writeJSON(w, doc)
 }
