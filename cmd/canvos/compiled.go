@@ -41,10 +41,11 @@ type compiled struct {
 	sources  *oci.Sources
 	lines    []string            // that were ever declared, sorted
 	asked    map[string]plan.Pos // where the manifest asks for an input, by its reference
+	warnings []*problem.Problem
 }
 
-// compile makes the plan of a manifest. Warnings go to standard error; what is
-// wrong ends the run. A lock that lacks something is completed for this run
+// compile makes the plan of a manifest. Warnings go to standard error, unless a
+// machine will read them in the result; what is wrong ends the run. A lock that lacks something is completed for this run
 // alone, unless that is not wanted.
 func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store.Store, r *access) (*compiled, error) {
 	if err := d.nameLock(m, l.file); err != nil {
@@ -85,14 +86,15 @@ func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store
 	if errors, _ := view.Count(ps); errors > 0 {
 		return nil, d.invalid(onlyErrors(ps), m)
 	}
+	warnings := problem.Sort(append(slices.Clone(j.Problems), ps...))
 	if d.format != view.JSON {
-		d.warn(problem.Sort(append(slices.Clone(j.Problems), ps...)), m)
+		d.warn(warnings, m)
 	}
 	asked := map[string]plan.Pos{}
 	for _, q := range compile.Requests(j.Manifest, lk) {
 		asked[q.Reference] = q.At
 	}
-	return &compiled{m, j, p, src, linesOf(lk), asked}, nil
+	return &compiled{m, j, p, src, linesOf(lk), asked, warnings}, nil
 }
 
 // nameLock gives a manifest the lock that --lock names, which has to be there:

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -192,6 +194,34 @@ func moduleRoot(dir string) string {
 			return dir
 		}
 	}
+}
+
+// problemsInModule are problems whose places, also those that their texts name, are
+// such in the module.
+func (m *manifest) problemsInModule(ps []*problem.Problem) []*problem.Problem {
+	var pairs []string
+	for _, shown := range slices.Sorted(maps.Keys(m.inModule)) {
+		pairs = append(pairs, shown+":", m.inModule[shown]+":")
+	}
+	text := strings.NewReplacer(pairs...).Replace
+	place := func(at plan.Pos) plan.Pos {
+		at.File = m.placeInModule(at.File)
+		return at
+	}
+	var out []*problem.Problem
+	for _, p := range ps {
+		q := *p
+		q.Message, q.Help, q.At = text(q.Message), text(q.Help), place(q.At)
+		q.Notes, q.Also = nil, nil
+		for _, note := range p.Notes {
+			q.Notes = append(q.Notes, text(note))
+		}
+		for _, at := range p.Also {
+			q.Also = append(q.Also, place(at))
+		}
+		out = append(out, &q)
+	}
+	return out
 }
 
 // showPlaces writes the places of a plan that was read, which are such in the module

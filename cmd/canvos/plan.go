@@ -100,6 +100,11 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 			return err
 		}
 		v.Exit = planExit(v, detailed)
+		var cannot []*problem.Problem
+		if err := (&oci.Engine{}).Check(p); err != nil {
+			cannot = problemsOfChecks(err)
+		}
+		v.Problems = problem.Sort(append(v.Problems, m.problemsInModule(cannot)...))
 		if out != "" {
 			if v.Saved, err = d.saved(c, out, to); err != nil {
 				return err
@@ -112,9 +117,7 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 			err = view.PlanJSON(d.out, v)
 		} else {
 			view.ShowPlan(d.out, d.outStyle(), v, shape == "full")
-			if cannot := (&oci.Engine{}).Check(p); cannot != nil {
-				d.warn(problemsOfChecks(cannot), m)
-			}
+			d.warn(cannot, m)
 		}
 		if err == nil && v.Exit != exitDone {
 			err = told(v.Exit)
@@ -153,7 +156,7 @@ func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
 // decided compares a plan with where its images are published; with nothing if t is
 // nil.
 func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Target, shown string, consent oci.Consent, withKept bool, st *store.Store, r *access) (view.Plan, error) {
-	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free(), InModule: c.manifest.placeInModule}
+	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free(), InModule: c.manifest.placeInModule, Problems: c.manifest.problemsInModule(c.warnings)}
 	var ds []oci.Decision
 	var err error
 	if t == nil {

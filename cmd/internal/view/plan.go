@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"canvos.dev/compile/plan"
+	"canvos.dev/compile/problem"
 )
 
 // Action is what a plan does with an image.
@@ -52,6 +53,9 @@ type Plan struct {
 	Free     int64
 	Exit     int
 	InModule InModule // of the plan's places
+	// Problems are warnings, and as errors what the engine cannot do of it. Their
+	// places are such in the module.
+	Problems []*problem.Problem
 	// Saved, of a plan that is saved, is what carrying it out needs besides.
 	Saved *Saved
 }
@@ -144,6 +148,9 @@ func ShowPlan(w io.Writer, s Style, p Plan, full bool) {
 	fmt.Fprintf(w, "\n  %s\n", p.totals(s))
 	if line := p.costs(); line != "" {
 		fmt.Fprintf(w, "  %s\n", line)
+	}
+	if errors, _ := Count(p.Problems); errors > 0 {
+		fmt.Fprintf(w, "  %s: canvos apply refuses this plan\n", s.paint(count(errors, "error"), red))
 	}
 	fmt.Fprintf(w, "  plan %s", p.Plan.Digest)
 	if p.Exit != 0 {
@@ -319,18 +326,19 @@ func PlanJSON(w io.Writer, p Plan) error {
 	}
 	doc := struct {
 		header
-		Version int           `json:"version"`
-		Digest  plan.Digest   `json:"digest"`
-		Recipe  int           `json:"recipe"`
-		Format  int           `json:"format"`
-		Sources []plan.Source `json:"sources"`
-		Steps   []plan.Step   `json:"steps"`
-		Images  []decided     `json:"images"`
-		Bytes   Costs         `json:"bytes"`
-		Saved   *Saved        `json:"saved,omitempty"`
+		Version  int           `json:"version"`
+		Digest   plan.Digest   `json:"digest"`
+		Recipe   int           `json:"recipe"`
+		Format   int           `json:"format"`
+		Sources  []plan.Source `json:"sources"`
+		Steps    []plan.Step   `json:"steps"`
+		Images   []decided     `json:"images"`
+		Bytes    Costs         `json:"bytes"`
+		Problems []jsonProblem `json:"problems"`
+		Saved    *Saved        `json:"saved,omitempty"`
 	}{
 		header: head("Plan"), Version: p.Plan.Version, Digest: p.Plan.Digest, Recipe: p.Plan.Recipe, Format: p.Plan.Format,
-		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: []plan.Step{}, Images: []decided{}, Bytes: p.Costs, Saved: p.Saved,
+		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: []plan.Step{}, Images: []decided{}, Bytes: p.Costs, Problems: problemsJSON(p.Problems), Saved: p.Saved,
 	}
 	for _, s := range p.Plan.Steps {
 		s.At = p.InModule.at(s.At)
