@@ -74,8 +74,8 @@ func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store
 	if l.locked || d.ci() {
 		ps = moved(ctx, src, j.Manifest, lk, r.jobs)
 	} else {
-		if ps := fillLock(ctx, src, j.Manifest, lk, l.offline, r.jobs); len(ps) > 0 {
-			return nil, d.invalid(ps, m)
+		if ps, code := fillLock(ctx, src, j.Manifest, lk, l.offline, r.jobs); len(ps) > 0 {
+			return nil, d.ended(code, ps, m)
 		}
 		if n := len(needed(lock.Compare(old, lk))); n > 0 {
 			view.LockCompleted(d.err, d.errStyle(), m.shown(m.lockFile), old == nil, n)

@@ -105,8 +105,8 @@ stage again for newer packages.`,
 		if err := renew(lk, j, update); err != nil {
 			return err
 		}
-		if ps := fillLock(cmd.Context(), src, j.Manifest, lk, offline, r.jobs); len(ps) > 0 {
-			return d.invalid(ps, m)
+		if ps, code := fillLock(cmd.Context(), src, j.Manifest, lk, offline, r.jobs); len(ps) > 0 {
+			return d.ended(code, ps, m)
 		}
 		p, ps := compile.Lower(j.Manifest, lk)
 		if ps = onlyErrors(ps); len(ps) > 0 {
@@ -213,17 +213,25 @@ func refreshable(p plan.Plan, patterns []string) error {
 }
 
 // fillLock writes into a lock what it lacks. Local files and places are looked at
-// again; what came from a registry stays. offline asks no registry.
-func fillLock(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.File, offline bool, jobs int) []*problem.Problem {
-	ps := compile.Complete(m, lk)
+// again; what came from a registry stays. offline asks no registry. code is what
+// the problems end a run with: the manifest is invalid, unless nothing but the
+// network or registries failed.
+func fillLock(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.File, offline bool, jobs int) (ps []*problem.Problem, code int) {
+	ps, code = compile.Complete(m, lk), exitError
+	if len(ps) > 0 {
+		code = exitInvalid
+	}
 	for _, f := range resolve(ctx, src, m, lk, offline, jobs) {
 		if f.Err != nil {
 			ps = append(ps, unresolved(f))
+			if !outage(f.Err) {
+				code = exitInvalid
+			}
 			continue
 		}
 		lk.SetSource(f.Reference, f.Platform, lock.Source{Digest: f.Digest, Size: f.Size})
 	}
-	return problem.Sort(ps)
+	return problem.Sort(ps), code
 }
 
 // moved are the references in local places that are not what the lock says.
@@ -248,7 +256,7 @@ func moved(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.
 // above all entries that nothing needs any more.
 func unwritten(ctx context.Context, src *oci.Sources, m *manifest, man *compile.Manifest, lk *lock.File, jobs int) []*problem.Problem {
 	next := lk.Clone()
-	if ps := fillLock(ctx, src, man, next, true, jobs); len(ps) > 0 {
+	if ps, _ := fillLock(ctx, src, man, next, true, jobs); len(ps) > 0 {
 		return ps
 	}
 	next.Prune(compile.Used(man, next))

@@ -283,6 +283,11 @@ func (d *door) lines(of ...*manifest) view.Lines {
 // invalid ends a run whose manifest or lock is wrong, and says why: on standard
 // output for a machine, else on standard error.
 func (d *door) invalid(ps []*problem.Problem, of ...*manifest) error {
+	return d.ended(exitInvalid, ps, of...)
+}
+
+// ended is invalid with another code: what is wrong may be the world.
+func (d *door) ended(code int, ps []*problem.Problem, of ...*manifest) error {
 	if d.format == view.JSON {
 		if err := view.ProblemsJSON(d.out, ps); err != nil {
 			return err
@@ -290,7 +295,7 @@ func (d *door) invalid(ps []*problem.Problem, of ...*manifest) error {
 	} else {
 		view.Problems(d.err, d.errStyle(), ps, d.lines(of...))
 	}
-	return told(exitInvalid)
+	return told(code)
 }
 
 // warn shows what is no reason to stop.

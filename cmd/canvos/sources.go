@@ -121,6 +121,13 @@ func unresolved(f found) *problem.Problem {
 	return p
 }
 
+// outage says that a registry was not reached, or did not answer as it should: the
+// manifest may be right. What a registry says is not there, is asked for wrongly.
+func outage(err error) bool {
+	e, ok := errors.AsType[*registry.Error](err)
+	return ok && e.Kind != registry.NotFound
+}
+
 // defaultJobs is one for each processor: a step keeps one busy.
 func defaultJobs() int { return runtime.GOMAXPROCS(0) }
 

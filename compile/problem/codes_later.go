@@ -103,7 +103,7 @@ var later = []Entry{
 	{
 		Code: "CV0610", Severity: Error, Room: "engine", Title: "a source was not found",
 		Explanation: []string{
-			"A component image or local source that the plan needs is not where it was looked for.",
+			"A component image or local source that the plan needs is not where it was looked for. A registry that cannot be reached or does not answer as it should is reported likewise, but is no fault of the manifest: if that is all, the exit code is 1 instead of 3.",
 			"The message names the place. sources in the manifest says where references are read from.",
 		},
 		Constraints: []string{"C17"},
