@@ -96,11 +96,11 @@ type explaining struct {
 
 // reference explains the one image of a manifest that a pattern means.
 func (e *explaining) reference(ctx context.Context, pattern string, path []string) error {
-	st, err := e.openStore(e.access)
+	st, done, err := e.someStore(e.access)
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer done()
 	m, err := e.manifest(path, *e.tags)
 	if err != nil {
 		return err

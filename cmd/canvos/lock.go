@@ -82,11 +82,11 @@ stage again for newer packages.`,
 		if !j.OK() {
 			return d.invalid(onlyErrors(j.Problems), m)
 		}
-		st, err := d.openStore(r)
+		st, done, err := d.someStore(r)
 		if err != nil {
 			return err
 		}
-		defer st.Close()
+		defer done()
 		src, err := d.sources(m, j.Manifest, st, r)
 		if err != nil {
 			return err

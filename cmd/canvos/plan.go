@@ -71,11 +71,11 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 	tags := tagFlag(cmd)
 	formats(d, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		st, err := d.openStore(r)
+		st, done, err := d.someStore(r)
 		if err != nil {
 			return err
 		}
-		defer st.Close()
+		defer done()
 		m, err := d.manifest(args, *tags)
 		if err != nil {
 			return err
@@ -156,7 +156,10 @@ func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
 // decided compares a plan with where its images are published; with nothing if t is
 // nil.
 func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Target, shown string, consent oci.Consent, withKept bool, st *store.Store, r *access) (view.Plan, error) {
-	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free(), InModule: c.manifest.placeInModule, Problems: c.manifest.problemsInModule(c.warnings)}
+	v := view.Plan{Plan: p, Manifest: c.manifest.name, InModule: c.manifest.placeInModule, Problems: c.manifest.problemsInModule(c.warnings)}
+	if !r.forgetful {
+		v.Free = st.Free()
+	}
 	var ds []oci.Decision
 	var err error
 	if t == nil {

@@ -267,12 +267,12 @@ func (r *reviewing) observe(ctx context.Context, c *policy.Comparison) policy.Ob
 		o.Unchecked = "--offline"
 		return o
 	}
-	st, err := r.openStore(r.access)
+	st, done, err := r.someStore(r.access)
 	if err != nil {
 		o.Unchecked = err.Error()
 		return o
 	}
-	defer st.Close()
+	defer done()
 	t, _, err := r.target(r.to, false, st, r.access)
 	if err != nil {
 		o.Unchecked = err.Error()

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -25,7 +23,8 @@ type access struct {
 	cache     string
 	plainHTTP []string
 	jobs      int
-	way       way // set before registries are first spoken to
+	way       way  // set before registries are first spoken to
+	forgetful bool // the store is gone when the run ends
 
 	once   sync.Once
 	client *registry.Client
@@ -38,23 +37,6 @@ func accessFlags(d *door, cmd *cobra.Command) *access {
 	cmd.Flags().IntVar(&r.jobs, "jobs", defaultJobs(), "how much is done at a time")
 	setting(cmd.Flags(), "cache", "plain-http", "jobs")
 	return r
-}
-
-// openStore opens the store, making it if there is none.
-func (d *door) openStore(r *access) (*store.Store, error) {
-	dir := r.cache
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fail(exitError, "set XDG_CACHE_HOME, or --cache", "there is no cache directory: %v", err)
-		}
-		dir = filepath.Join(cache, "canvos")
-	}
-	st, err := store.Open(d.absolute(dir))
-	if err != nil {
-		return nil, fail(exitError, "--cache names another directory", "%v", err)
-	}
-	return st, nil
 }
 
 // sources is where a manifest's inputs come from.
