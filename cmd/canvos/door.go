@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -89,12 +91,35 @@ func settle(d *door, cmd *cobra.Command) error {
 			return
 		}
 		if e := f.Value.Set(v); e != nil {
-			err = fmt.Errorf("%s=%q: %w", variable(f.Name), v, e)
+			err = fmt.Errorf("%s=%q: %w", variable(f.Name), v, wanted(f, e))
 			return
 		}
 		f.Changed = true
 	})
 	return err
+}
+
+// wanted is why a flag does not take a value, in words: what it takes.
+func wanted(f *pflag.Flag, err error) error {
+	if f.Value.Type() == "bool" {
+		return errors.New("true or false")
+	}
+	return err
+}
+
+// atLeastOne is a flag whose value is a number of things at a time.
+type atLeastOne int
+
+func (n *atLeastOne) String() string { return strconv.Itoa(int(*n)) }
+func (n *atLeastOne) Type() string   { return "int" }
+
+func (n *atLeastOne) Set(v string) error {
+	i, err := strconv.Atoi(v)
+	if err != nil || i < 1 {
+		return errors.New("a whole number, 1 or more")
+	}
+	*n = atLeastOne(i)
+	return nil
 }
 
 // choice is a flag whose value is one of a few words.

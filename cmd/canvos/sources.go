@@ -34,7 +34,8 @@ func accessFlags(d *door, cmd *cobra.Command) *access {
 	r := &access{}
 	cmd.Flags().StringVar(&r.cache, "cache", "", "`directory` of the store (default: canvos in the user's cache directory)")
 	cmd.Flags().StringSliceVar(&r.plainHTTP, "plain-http", nil, "`hosts` that are asked without TLS; loopback always is")
-	cmd.Flags().IntVar(&r.jobs, "jobs", defaultJobs(), "how much is done at a time")
+	r.jobs = defaultJobs()
+	cmd.Flags().Var((*atLeastOne)(&r.jobs), "jobs", "how much is done at a time")
 	setting(cmd.Flags(), "cache", "plain-http", "jobs")
 	return r
 }
