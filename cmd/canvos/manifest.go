@@ -242,18 +242,29 @@ func (d *door) showPlaces(p *plan.Plan, root string) {
 
 // judge says what a manifest stands for and what is wrong with it.
 func (m *manifest) judge(lk *lock.File) (compile.Judged, error) {
-	src := m.src
-	if src.Stdin != nil {
-		if m.stdin == nil {
-			b, err := readInput(src.Stdin)
-			if err != nil {
-				return compile.Judged{}, err
-			}
-			m.stdin = b
-		}
-		src.Stdin = strings.NewReader(string(m.stdin))
+	src, err := m.source()
+	if err != nil {
+		return compile.Judged{}, err
 	}
 	return compile.Judge(src, lk), nil
+}
+
+// source is what a manifest is read from. Standard input is read once, and may be
+// read again from here.
+func (m *manifest) source() (compile.Source, error) {
+	src := m.src
+	if src.Stdin == nil {
+		return src, nil
+	}
+	if m.stdin == nil {
+		b, err := readInput(src.Stdin)
+		if err != nil {
+			return src, err
+		}
+		m.stdin = b
+	}
+	src.Stdin = strings.NewReader(string(m.stdin))
+	return src, nil
 }
 
 // lines shows what the person wrote.
