@@ -178,5 +178,5 @@ func shownFrom(dir, path string) string {
 	if rel, err := filepath.Rel(dir, path); err == nil && rel != "." && len(rel) < len(path) {
 		return rel
 	}
-	return path
+	return filepath.Clean(path)
 }
