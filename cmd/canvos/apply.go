@@ -218,6 +218,9 @@ func (a *applying) carryOut(ctx context.Context, src *oci.Sources, notes []strin
 		act := actions[i.Reference].Action
 		return act == view.Build || act == view.Replace
 	})
+	if err := writable(t); err != nil {
+		return err
+	}
 	journal, err := journal(st, t, whole)
 	if err != nil {
 		return err

@@ -34,8 +34,9 @@ func (r *reviewing) judge(ctx context.Context, base, head policy.State) (policy.
 	q := judging{ByHead: r.judgeBy == "head", RequireRegistry: r.requireRegistry, Today: time.Now().UTC().Format(time.DateOnly)}
 	c := policy.Compare(base, head)
 	q.Observed = r.observe(ctx, c)
+	seen := map[string]bool{}
 	for _, arg := range r.policies {
-		found, err := r.rulesAt(ctx, arg, *r.trusted)
+		found, err := r.rulesAt(ctx, arg, *r.trusted, seen)
 		if err != nil {
 			return policy.Review{}, err
 		}

@@ -75,11 +75,11 @@ changed it since.`,
 
 // published asks what is there under the references of images.
 func (d *door) published(ctx context.Context, images []plan.Image, to string, r *access) ([]view.Published, error) {
-	st, err := d.openStore(r)
+	st, done, err := d.someStore(r)
 	if err != nil {
 		return nil, err
 	}
-	defer st.Close()
+	defer done()
 	t, _, err := d.target(to, false, st, r)
 	if err != nil {
 		return nil, err

@@ -46,6 +46,10 @@ func newPlan(d *door) *cobra.Command {
 is, replace it, or refuse; and how many bytes would be read, sent and stored. It
 changes nothing. With --offline nothing is compared.
 
+With -o json it is the same on every machine, but for what was observed: actions,
+what is published, and bytes, which depend on what the store has. The digest
+covers none of these.
+
 PATTERN is a reference, or what follows its registry; * stands for anything.`,
 		Example: `  canvos plan images.cue
   canvos plan --offline -o json
@@ -65,11 +69,11 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 	tags := tagFlag(cmd)
 	formats(d, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		st, err := d.openStore(r)
+		st, done, err := d.someStore(r)
 		if err != nil {
 			return err
 		}
-		defer st.Close()
+		defer done()
 		m, err := d.manifest(args, *tags)
 		if err != nil {
 			return err
@@ -94,6 +98,11 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 			return err
 		}
 		v.Exit = planExit(v, detailed)
+		var cannot []*problem.Problem
+		if err := (&oci.Engine{}).Check(p); err != nil {
+			cannot = problemsOfChecks(err)
+		}
+		v.Problems = problem.Sort(append(v.Problems, m.problemsInModule(cannot)...))
 		if out != "" {
 			if v.Saved, err = d.saved(c, out, to); err != nil {
 				return err
@@ -106,9 +115,7 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 			err = view.PlanJSON(d.out, v)
 		} else {
 			view.ShowPlan(d.out, d.outStyle(), v, shape == "full")
-			if cannot := (&oci.Engine{}).Check(p); cannot != nil {
-				d.warn(problemsOfChecks(cannot), m)
-			}
+			d.warn(cannot, m)
 		}
 		if err == nil && v.Exit != exitDone {
 			err = told(v.Exit)
@@ -147,7 +154,10 @@ func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
 // decided compares a plan with where its images are published; with nothing if t is
 // nil.
 func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Target, shown string, consent oci.Consent, withKept bool, st *store.Store, r *access) (view.Plan, error) {
-	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free()}
+	v := view.Plan{Plan: p, Manifest: c.manifest.name, InModule: c.manifest.placeInModule, Problems: c.manifest.problemsInModule(c.warnings)}
+	if !r.forgetful {
+		v.Free = st.Free()
+	}
 	var ds []oci.Decision
 	var err error
 	if t == nil {

@@ -142,8 +142,8 @@ func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 		shown = filepath.ToSlash(filepath.Dir(shown))
 	}
 	if r.head != "" {
-		prefix, strip := r.fromHere(repo, abs, at)
-		if head, err = atRevision(ctx, repo, r.head, revisionPath{at, shown, prefix, strip}, *r.tags, false); err != nil {
+		prefix, from := r.fromHere(repo, abs, at)
+		if head, err = atRevision(ctx, repo, r.head, revisionPath{at, shown, prefix, from}, *r.tags, false); err != nil {
 			return nil, nil, err
 		}
 	} else {
@@ -165,8 +165,8 @@ func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 }
 
 // fromHere is what makes a path in the repository one from the working directory:
-// what is put before it, and what is taken away then.
-func (d *door) fromHere(repo *git.Repo, abs, at string) (prefix, strip string) {
+// prefix and from, as in evaluation.
+func (d *door) fromHere(repo *git.Repo, abs, at string) (prefix, from string) {
 	if repo.Root == "" {
 		return "", ""
 	}
@@ -174,7 +174,7 @@ func (d *door) fromHere(repo *git.Repo, abs, at string) (prefix, strip string) {
 	if at != "." {
 		root = strings.TrimSuffix(root, "/"+at)
 	}
-	return root + "/", filepath.ToSlash(d.dir) + "/"
+	return root + "/", filepath.ToSlash(d.dir)
 }
 
 // existing is a directory, or the nearest above that exists.
@@ -267,12 +267,12 @@ func (r *reviewing) observe(ctx context.Context, c *policy.Comparison) policy.Ob
 		o.Unchecked = "--offline"
 		return o
 	}
-	st, err := r.openStore(r.access)
+	st, done, err := r.someStore(r.access)
 	if err != nil {
 		o.Unchecked = err.Error()
 		return o
 	}
-	defer st.Close()
+	defer done()
 	t, _, err := r.target(r.to, false, st, r.access)
 	if err != nil {
 		o.Unchecked = err.Error()

@@ -178,6 +178,7 @@ func (d *door) savedSources(p *savedPlan, name string, st *store.Store, access *
 	if err != nil {
 		return nil, fail(exitError, "", "read the module of the plan: %v", unpathed(err))
 	}
+	d.showPlaces(&p.Plan, dir)
 	if access.way, err = readWay(root.FS(), p.saved.Directory, p.saved.Build); err != nil {
 		return nil, err
 	}

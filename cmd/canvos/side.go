@@ -52,9 +52,9 @@ type evaluation struct {
 	Name      string // of the manifest
 	Dir, File string // as in compile.Source
 	Tags      []string
-	// Prefix and Strip say how a path in the module is shown: the first is put
-	// before it, the second taken away.
-	Prefix, Strip string
+	// Prefix and From say how a path in the module is shown: the first is put
+	// before it; then, unless From is empty, it is written from that directory.
+	Prefix, From string
 	// Lock and Other are the texts of its lock and of the other side's; nil
 	// where there is none.
 	Lock, Other []byte
@@ -67,7 +67,12 @@ func (q evaluation) source(files fs.FS) compile.Source {
 }
 
 // show is how a path in the module is written.
-func (q evaluation) show(p string) string { return strings.TrimPrefix(q.Prefix+p, q.Strip) }
+func (q evaluation) show(p string) string {
+	if q.From == "" {
+		return q.Prefix + p
+	}
+	return filepath.ToSlash(shownFrom(filepath.FromSlash(q.From), filepath.FromSlash(q.Prefix+p)))
+}
 
 // evaluate evaluates one manifest.
 func evaluate(files fs.FS, q evaluation) policy.Manifest {
@@ -200,7 +205,7 @@ func both(a, b *side) error {
 func (d *door) evaluationOf(m *manifest) evaluation {
 	return evaluation{
 		Name: m.name, Dir: m.src.Dir, File: m.src.File, Tags: m.src.Tags,
-		Prefix: filepath.ToSlash(m.root) + "/", Strip: filepath.ToSlash(d.dir) + "/",
+		Prefix: filepath.ToSlash(m.root) + "/", From: filepath.ToSlash(d.dir),
 	}
 }
 
@@ -224,8 +229,8 @@ func lockText(files fs.FS, dir string) ([]byte, error) {
 }
 
 // revisionPath is a path in a revision's tree. shown is how it is written before
-// what lies below it; prefix and strip are of positions, as in evaluation.
-type revisionPath struct{ at, shown, prefix, strip string }
+// what lies below it; prefix and from are of positions, as in evaluation.
+type revisionPath struct{ at, shown, prefix, from string }
 
 // atRevision is a side of a commit: all manifests at and below a path in its
 // tree, or the one that a file stands for.
@@ -264,7 +269,7 @@ func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath
 			return place{}, err
 		}
 		p := place{files: files, below: below, ask: evaluation{
-			Name: path.Join(in.shown, below), Dir: relativeTo(root, dir), File: file, Tags: tags, Prefix: in.prefix, Strip: in.strip,
+			Name: path.Join(in.shown, below), Dir: relativeTo(root, dir), File: file, Tags: tags, Prefix: in.prefix, From: in.from,
 		}}
 		if root != "." {
 			p.ask.Prefix += root + "/"

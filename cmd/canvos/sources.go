@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -25,7 +23,8 @@ type access struct {
 	cache     string
 	plainHTTP []string
 	jobs      int
-	way       way // set before registries are first spoken to
+	way       way  // set before registries are first spoken to
+	forgetful bool // the store is gone when the run ends
 
 	once   sync.Once
 	client *registry.Client
@@ -35,26 +34,10 @@ func accessFlags(d *door, cmd *cobra.Command) *access {
 	r := &access{}
 	cmd.Flags().StringVar(&r.cache, "cache", "", "`directory` of the store (default: canvos in the user's cache directory)")
 	cmd.Flags().StringSliceVar(&r.plainHTTP, "plain-http", nil, "`hosts` that are asked without TLS; loopback always is")
-	cmd.Flags().IntVar(&r.jobs, "jobs", defaultJobs(), "how much is done at a time")
+	r.jobs = defaultJobs()
+	cmd.Flags().Var((*atLeastOne)(&r.jobs), "jobs", "how much is done at a time")
 	setting(cmd.Flags(), "cache", "plain-http", "jobs")
 	return r
-}
-
-// openStore opens the store, making it if there is none.
-func (d *door) openStore(r *access) (*store.Store, error) {
-	dir := r.cache
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fail(exitError, "set XDG_CACHE_HOME, or --cache", "there is no cache directory: %v", err)
-		}
-		dir = filepath.Join(cache, "canvos")
-	}
-	st, err := store.Open(d.absolute(dir))
-	if err != nil {
-		return nil, fail(exitError, "--cache names another directory", "%v", err)
-	}
-	return st, nil
 }
 
 // sources is where a manifest's inputs come from.
@@ -119,6 +102,13 @@ func unresolved(f found) *problem.Problem {
 	p := problemAt(se.Code, "the "+f.what+" "+se.Error(), f.at)
 	p.Notes, p.Help, p.Family = se.Notes, se.Help, f.family
 	return p
+}
+
+// outage says that a registry was not reached, or did not answer as it should: the
+// manifest may be right. What a registry says is not there, is asked for wrongly.
+func outage(err error) bool {
+	e, ok := errors.AsType[*registry.Error](err)
+	return ok && e.Kind != registry.NotFound
 }
 
 // defaultJobs is one for each processor: a step keeps one busy.

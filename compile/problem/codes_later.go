@@ -39,7 +39,7 @@ var later = []Entry{
 	{
 		Code: "CV0502", Severity: Error, Room: "lock", Title: "the lock is out of date",
 		Explanation: []string{
-			"An entry of canvos.lock does not match what it speaks of: a local file has changed, or a catalog entry, or what a range stands for.",
+			"An entry of canvos.lock does not match what it speaks of: a local file has changed, or a catalog entry, or what a range stands for. `canvos lock --check` also minds an entry that nothing needs any more.",
 			"Run `canvos lock` and commit the result; the diff shows what moved.",
 		},
 		Sources: []string{"canvos"},
@@ -105,7 +105,7 @@ var later = []Entry{
 	{
 		Code: "CV0610", Severity: Error, Room: "engine", Title: "a source was not found",
 		Explanation: []string{
-			"A component image or local source that the plan needs is not where it was looked for.",
+			"A component image or local source that the plan needs is not where it was looked for. A registry that cannot be reached or does not answer as it should is reported likewise, but is no fault of the manifest: if that is all, the exit code is 1 instead of 3.",
 			"The message names the place. sources in the manifest says where references are read from.",
 		},
 		Constraints: []string{"C17"},

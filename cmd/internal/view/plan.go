@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"canvos.dev/compile/plan"
+	"canvos.dev/compile/problem"
 )
 
 // Action is what a plan does with an image.
@@ -49,10 +50,26 @@ type Plan struct {
 	// There, of what has to be downloaded, is in the store already.
 	There int64
 	// Free bytes where the store is; 0 is not known.
-	Free int64
-	Exit int
+	Free     int64
+	Exit     int
+	InModule InModule // of the plan's places
+	// Problems are warnings, and as errors what the engine cannot do of it. Their
+	// places are such in the module.
+	Problems []*problem.Problem
 	// Saved, of a plan that is saved, is what carrying it out needs besides.
 	Saved *Saved
+}
+
+// InModule is a path as it lies in the module of the manifest, of one that is
+// shown to people. Plans for machines have the former: they are the same in
+// whatever directory they are made. nil leaves a path as it is.
+type InModule func(shown string) string
+
+func (f InModule) at(at plan.Pos) plan.Pos {
+	if f != nil && at.File != "" {
+		at.File = f(at.File)
+	}
+	return at
 }
 
 // Saved is where the inputs of a saved plan lie, so that it can be carried out
@@ -137,6 +154,9 @@ func ShowPlan(w io.Writer, s Style, p Plan, full bool) {
 	fmt.Fprintf(w, "\n  %s\n", p.totals(s))
 	if line := p.costs(); line != "" {
 		fmt.Fprintf(w, "  %s\n", line)
+	}
+	if errors, _ := Count(p.Problems); errors > 0 {
+		fmt.Fprintf(w, "  %s: canvos apply refuses this plan\n", s.paint(count(errors, "error"), red))
 	}
 	fmt.Fprintf(w, "  plan %s", p.Plan.Digest)
 	if p.Exit != 0 {
@@ -312,22 +332,27 @@ func PlanJSON(w io.Writer, p Plan) error {
 	}
 	doc := struct {
 		header
-		Version int           `json:"version"`
-		Digest  plan.Digest   `json:"digest"`
-		Recipe  int           `json:"recipe"`
-		Format  int           `json:"format"`
-		Sources []plan.Source `json:"sources"`
-		Steps   []plan.Step   `json:"steps"`
-		Images  []decided     `json:"images"`
-		Bytes   Costs         `json:"bytes"`
-		Saved   *Saved        `json:"saved,omitempty"`
+		Version  int           `json:"version"`
+		Digest   plan.Digest   `json:"digest"`
+		Recipe   int           `json:"recipe"`
+		Format   int           `json:"format"`
+		Sources  []plan.Source `json:"sources"`
+		Steps    []plan.Step   `json:"steps"`
+		Images   []decided     `json:"images"`
+		Bytes    Costs         `json:"bytes"`
+		Problems []jsonProblem `json:"problems"`
+		Saved    *Saved        `json:"saved,omitempty"`
 	}{
 		header: head("Plan"), Version: p.Plan.Version, Digest: p.Plan.Digest, Recipe: p.Plan.Recipe, Format: p.Plan.Format,
-		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: append([]plan.Step{}, p.Plan.Steps...), Images: []decided{}, Bytes: p.Costs, Saved: p.Saved,
+		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: []plan.Step{}, Images: []decided{}, Bytes: p.Costs, Problems: problemsJSON(p.Problems), Saved: p.Saved,
+	}
+	for _, s := range p.Plan.Steps {
+		s.At = p.InModule.at(s.At)
+		doc.Steps = append(doc.Steps, s)
 	}
 	for _, d := range p.Decisions {
 		i := d.Image
-		doc.Images = append(doc.Images, decided{list(i), i.Line, d.Action, d.Reason, d.Code, i.Step, i.Publish, i.Arguments, d.Before, i.At})
+		doc.Images = append(doc.Images, decided{list(i), i.Line, d.Action, d.Reason, d.Code, i.Step, i.Publish, i.Arguments, d.Before, p.InModule.at(i.At)})
 	}
 	return writeJSON(w, doc)
 }
