@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"os"
 	"strings"
 
 	"github.com/docker/cli/cli/config"
@@ -36,7 +35,7 @@ func DockerHelper(host string) string {
 	if host == "docker.io" || host == name.DefaultRegistry {
 		host = authn.DefaultAuthKey
 	}
-	f, err := config.Load(os.Getenv("DOCKER_CONFIG"))
+	f, err := config.Load("") // where DOCKER_CONFIG says
 	if err != nil {
 		return ""
 	}
