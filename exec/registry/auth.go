@@ -188,7 +188,7 @@ func (a *auth) fetch(ctx context.Context, who *authn.AuthConfig, scopes []string
 		form.Set("scope", strings.Join(scopes, " "))
 		body := form.Encode()
 		u.RawQuery = ""
-		q.method, q.size = "POST", int64(len(body))
+		q.method, q.size, q.secret = "POST", int64(len(body)), true
 		q.body = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 		q.header["Content-Type"] = "application/x-www-form-urlencoded"
 	default:
@@ -197,7 +197,7 @@ func (a *auth) fetch(ctx context.Context, who *authn.AuthConfig, scopes []string
 		}
 		u.RawQuery = form.Encode()
 		if who.Username != "" || who.Password != "" {
-			q.header["Authorization"] = basic(who)
+			q.authorization = basic(who)
 		}
 	}
 	q.url = u

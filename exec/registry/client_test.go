@@ -193,6 +193,7 @@ func TestHosts(t *testing.T) {
 		{"a.example", "https://a.example:443/v2/", true},
 		{"a.example:443", "https://a.example/v2/", true},
 		{"a.example", "http://a.example/v2/", true},
+		{"a.example", "https://A.Example/v2/", true},
 		{"a.example", "https://a.example:5000/v2/", false},
 		{"a.example", "https://b.a.example/v2/", false},
 		{"a.example", "https://a.example.evil/v2/", false},

@@ -30,8 +30,11 @@ type request struct {
 	stream bool  // leave the answer's body to the caller
 	// urgent requests go on with something that holds a place already.
 	urgent bool
-	// bare requests carry no authorisation but what is in header.
-	bare bool
+	// bare requests carry no authorisation but their own.
+	bare          bool
+	authorization string // of a bare request
+	// secret says that the body is for the host alone, wherever it redirects to.
+	secret bool
 	// patience is waited for the answer in addition to Limits.Header.
 	patience time.Duration
 }
@@ -64,7 +67,8 @@ const (
 )
 
 // do sends a request, obtains what authorisation it takes, and follows redirects.
-// An answer that is not ok is an *Error.
+// An answer that is not ok is an *Error. What proves who asks goes to the host and
+// to no other, whatever it redirects to.
 func (h *host) do(ctx context.Context, q request) (*reply, error) {
 	to := *q.url
 	challenges, hops := 0, 0
@@ -73,11 +77,13 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 		if own {
 			// A registry behind a proxy that ends TLS often believes that it has none.
 			to.Scheme, to.Host = h.scheme(), h.name
-		} else if to.Scheme != "https" && !h.c.mayBePlain(to.Host) {
-			return nil, &Error{Kind: Refused, Host: h.shown, Message: fmt.Sprintf("it sends to %q without TLS", to.Host)}
+		} else if err := h.mayGo(&to, q.secret); err != nil {
+			return nil, err
 		}
 		authorization := ""
-		if own && !q.bare {
+		if own && q.bare {
+			authorization = q.authorization
+		} else if own {
 			var err error
 			if authorization, err = h.auth.authorize(ctx, q.scopes); err != nil {
 				return nil, err
@@ -91,6 +97,9 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 			h.plain = true
 			h.mu.Unlock()
 			continue
+		case e != nil && !own && q.authorization != "" && (e.Status == 401 || e.Status == 403):
+			e.Message = fmt.Sprintf("it redirects to %q, which is not sent the credentials", to.Host)
+			return nil, e
 		case err != nil:
 			return nil, err
 		case r.status == http.StatusUnauthorized && own && !q.bare:
@@ -114,13 +123,24 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 	}
 }
 
+// mayGo says whether a request may go on at another host.
+func (h *host) mayGo(to *url.URL, secret bool) error {
+	e := &Error{Kind: Refused, Host: h.shown}
+	switch {
+	case to.Scheme != "https" && !h.c.mayBePlain(to.Host):
+		e.Message = fmt.Sprintf("it sends to %q without TLS", to.Host)
+	case secret:
+		e.Message = fmt.Sprintf("it redirects to %q, which is not sent the credentials", to.Host)
+	default:
+		return nil
+	}
+	return e
+}
+
 // is says whether an address is of the host, by whatever of its default ports.
 func (h *host) is(u *url.URL) bool {
-	if u.Host == h.name {
-		return true
-	}
 	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
-	return strings.TrimSuffix(u.Host, port) == strings.TrimSuffix(h.name, port)
+	return strings.EqualFold(u.Host, h.name) || strings.EqualFold(strings.TrimSuffix(u.Host, port), strings.TrimSuffix(h.name, port))
 }
 
 func isRedirect(status int) bool {

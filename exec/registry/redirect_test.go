@@ -1,0 +1,157 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"canvos.dev/compile/plan"
+	"canvos.dev/exec/image"
+)
+
+// stranger is a host that was not meant: it keeps what it is sent.
+type stranger struct {
+	*httptest.Server
+	answer http.HandlerFunc
+
+	mu   sync.Mutex
+	sent []string // method, authorization and body
+}
+
+func startStranger(t *testing.T, answer http.HandlerFunc) *stranger {
+	s := &stranger{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		s.sent = append(s.sent, strings.TrimSpace(r.Method+" "+r.Header.Get("Authorization")+" "+string(body)))
+		s.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// elsewhere is the address of a server by another name.
+func (s *stranger) elsewhere() string { return strings.Replace(s.URL, "127.0.0.1", "localhost", 1) }
+
+// TestTokenServiceRedirects is one that sends those who ask for a token to another
+// host: that host is sent neither password nor refresh token.
+func TestTokenServiceRedirects(t *testing.T) {
+	password, refresh := keys{Username: "tester", Password: "correct horse"}, keys{IdentityToken: "refresh me"}
+	no := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
+	yes := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"token":"for anybody"}`) }
+	for _, c := range []struct {
+		name   string
+		keys   authn.Keychain
+		answer http.HandlerFunc
+		sent   string
+		want   string
+	}{
+		{"password", password, no, "GET", `REG does not accept the credentials (401 it redirects to "STRANGER", which is not sent the credentials)`},
+		{"password, and a token for anybody", password, yes, "GET", ""},
+		{"refresh token", refresh, yes, "", `refused by REG (it redirects to "STRANGER", which is not sent the credentials)`},
+	} {
+		for _, code := range []int{301, 302, 303, 307, 308} {
+			t.Run(fmt.Sprintf("%s %d", c.name, code), func(t *testing.T) {
+				s := startStranger(t, c.answer)
+				var reg *httptest.Server
+				reg = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					switch {
+					case r.URL.Path == "/token": // by way of an address of its own
+						http.Redirect(w, r, "/tokens", code)
+					case r.URL.Path == "/tokens":
+						http.Redirect(w, r, s.elsewhere()+"/steal", code)
+					case r.Header.Get("Authorization") == "Bearer for anybody":
+						w.WriteHeader(http.StatusNotFound)
+					default:
+						w.Header().Set("WWW-Authenticate", `Bearer realm="`+reg.URL+`/token"`)
+						w.WriteHeader(http.StatusUnauthorized)
+					}
+				}))
+				t.Cleanup(reg.Close)
+				host := strings.TrimPrefix(reg.URL, "http://")
+				cl := quick()
+				cl.Keychain = c.keys
+				_, err := cl.Head(context.Background(), host+"/acme/x:a")
+				if got := strings.Join(s.sent, "\n"); got != c.sent {
+					t.Errorf("the other host was sent %q", got)
+				}
+				want := strings.NewReplacer("REG", host, "STRANGER", strings.TrimPrefix(s.elsewhere(), "http://")).Replace(c.want)
+				e, ok := errors.AsType[*Error](err)
+				if !ok || want == "" && e.Kind != NotFound || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v", err)
+				}
+			})
+		}
+	}
+}
+
+// TestRedirectsKeepTLS is a registry that sends all that it is asked to another host,
+// by way of its own without TLS: its token goes to itself alone, over TLS.
+func TestRedirectsKeepTLS(t *testing.T) {
+	content := []byte(`{"schemaVersion":2}`)
+	var asked []string
+	c := quick()
+	c.Keychain = keys{Username: "tester", Password: "correct horse"}
+	c.Limits.Connections = 1
+	c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Body != nil {
+			io.Copy(io.Discard, r.Body)
+		}
+		given, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		asked = append(asked, strings.TrimSpace(r.URL.Scheme+" "+r.URL.Host+" "+given))
+		switch {
+		case r.URL.Host == "auth.example":
+			return answer(r, 200, `{"token":"abcdef"}`), nil
+		case r.URL.Host == "store.example" && r.Method == "POST":
+			return answer(r, 202, "", "Location", "/v2/acme/store/blobs/uploads/1"), nil
+		case r.URL.Host == "store.example" && r.Method == "PUT":
+			return answer(r, 201, ""), nil
+		case r.URL.Host == "store.example" && r.Method == "DELETE":
+			return answer(r, 204, ""), nil
+		case r.URL.Host == "store.example":
+			return answer(r, 200, string(content), "Docker-Content-Digest", string(plan.DigestOf(content))), nil
+		case given != "Bearer":
+			return answer(r, 401, "", "WWW-Authenticate", `Bearer realm="https://auth.example/token"`), nil
+		case r.URL.RawQuery != "again":
+			return answer(r, 307, "", "Location", "http://REG.example:80"+r.URL.Path+"?again"), nil
+		}
+		return answer(r, 307, "", "Location", "https://store.example"+r.URL.Path), nil
+	})
+	ctx := context.Background()
+	if _, err := c.Head(ctx, "reg.example/acme/store:a"); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := c.Manifest(ctx, "reg.example/acme/store:a"); err != nil {
+		t.Error(err)
+	}
+	if b, err := c.Blob(ctx, "reg.example/acme/store", plan.DigestOf(content), -1); err != nil {
+		t.Error(err)
+	} else if _, err := io.ReadAll(b); err != nil {
+		t.Error(err)
+	}
+	if err := c.Reach(ctx, "reg.example/acme/store:a", true); err != nil {
+		t.Error(err)
+	}
+	img := imageOf(t, "reg.example/acme/store:a", "f", "amd64", blobOf(image.Gzip, noise(100)))
+	p := NewPublisher(c, nil, 1)
+	if err := p.Put(ctx, img, nil); err != nil {
+		t.Error(err)
+	}
+	if err := p.Tag(ctx, []image.Image{img}); err != nil {
+		t.Error(err)
+	}
+	slices.Sort(asked)
+	if got := slices.Compact(asked); !slices.Equal(got, []string{"https auth.example Basic", "https reg.example", "https reg.example Bearer", "https store.example"}) {
+		t.Errorf("asked %q", got)
+	}
+}
