@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -118,6 +119,7 @@ type receivedBody struct {
 	cancel  context.CancelCauseFunc
 	h       *host
 	method  string
+	from    *url.URL
 }
 
 func (b *receivedBody) Read(p []byte) (int, error) {
@@ -128,7 +130,7 @@ func (b *receivedBody) Read(p []byte) (int, error) {
 		if cause := context.Cause(b.watched); cause != nil {
 			err = cause
 		}
-		err = b.h.networkError(b.ctx, b.method, err)
+		err = b.h.networkError(b.ctx, b.method, b.from, err)
 	}
 	return n, err
 }

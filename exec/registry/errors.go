@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,11 +141,12 @@ func (e *Error) Help() string {
 
 var errNoCredentials = errors.New("no credentials")
 
-// answerError makes an Error of an answer; its body is read and closed.
-func (h *host) answerError(method string, resp *http.Response) *Error {
+// answerError makes an Error of an answer from an address; its body is read and
+// closed.
+func (h *host) answerError(method string, from *url.URL, resp *http.Response) *Error {
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
-	e := &Error{Host: h.shown, Status: resp.StatusCode, method: method, after: retryAfter(resp.Header.Get("Retry-After"))}
+	e := &Error{Host: h.at(from), Status: resp.StatusCode, method: method, after: retryAfter(resp.Header.Get("Retry-After"))}
 	var said struct {
 		Errors []struct{ Code, Message string }
 	}
@@ -156,6 +158,9 @@ func (h *host) answerError(method string, resp *http.Response) *Error {
 		e.Message = http.StatusText(resp.StatusCode)
 	}
 	e.Kind = kindOf(e)
+	if (e.Kind == Unauthorized || e.Kind == Denied) && !h.is(from) {
+		e.Kind = Refused // no other account would help: it was shown none
+	}
 	return e
 }
 
@@ -201,12 +206,12 @@ func retryAfter(s string) time.Duration {
 	return 0
 }
 
-// networkError makes an Error of a request without an answer.
-func (h *host) networkError(ctx context.Context, method string, err error) error {
+// networkError makes an Error of a request to an address, without an answer.
+func (h *host) networkError(ctx context.Context, method string, to *url.URL, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause // the caller's wish, not the registry's failure
 	}
-	e := &Error{Kind: Unreachable, Host: h.shown, Err: err, method: method, Message: h.auth.hide(line(err.Error(), 300))}
+	e := &Error{Kind: Unreachable, Host: h.at(to), Err: err, method: method, Message: h.auth.hide(line(err.Error(), 300))}
 	var dns *net.DNSError
 	var verify *tls.CertificateVerificationError
 	var unknownCA x509.UnknownAuthorityError

@@ -155,3 +155,44 @@ func TestRedirectsKeepTLS(t *testing.T) {
 		t.Errorf("asked %q", got)
 	}
 }
+
+// TestBlobStoreRefuses is a blob store that turns away what the registry sent to it:
+// that is an error, of the store, and no upload and no blob.
+func TestBlobStoreRefuses(t *testing.T) {
+	for _, code := range []int{401, 403} {
+		s := startStranger(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="https://auth.example/token"`)
+			w.WriteHeader(code)
+		})
+		reg := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.Method {
+			case "HEAD":
+				w.WriteHeader(404)
+			case "POST":
+				w.Header().Set("Location", s.elsewhere()+"/upload")
+				w.WriteHeader(202)
+			default:
+				http.Redirect(w, r, s.elsewhere()+"/blob", http.StatusTemporaryRedirect)
+			}
+		}))
+		t.Cleanup(reg.Close)
+		host := strings.TrimPrefix(reg.URL, "http://")
+		small, large := blobOf(image.Gzip, noise(1000)), blobOf(image.Gzip, noise(20<<20))
+		put := func(b image.Blob) error {
+			img := image.Image{Reference: host + "/acme/x:a", Blobs: []image.Blob{b}}
+			return NewPublisher(quick(), nil, 0).Put(context.Background(), img, nil)
+		}
+		_, blob := quick().Blob(context.Background(), host+"/acme/x", small.Digest, 0)
+		for doing, err := range map[string]error{"read blob": blob, "push blob": put(small), "push blob ": put(large)} {
+			want := fmt.Sprintf(": refused by %s (%d", strings.TrimPrefix(s.elsewhere(), "http://"), code)
+			if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Refused || !strings.HasPrefix(err.Error(), doing) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", doing, err)
+			}
+		}
+		s.Close()
+		_, err := quick().Blob(context.Background(), host+"/acme/x", small.Digest, 0)
+		if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Unreachable || "http://"+e.Host != s.elsewhere() {
+			t.Errorf("closed: %v", err)
+		}
+	}
+}

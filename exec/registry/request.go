@@ -143,6 +143,14 @@ func (h *host) is(u *url.URL) bool {
 	return strings.EqualFold(u.Host, h.name) || strings.EqualFold(strings.TrimSuffix(u.Host, port), strings.TrimSuffix(h.name, port))
 }
 
+// at is who answers at an address, as people write it.
+func (h *host) at(u *url.URL) string {
+	if h.is(u) {
+		return h.shown
+	}
+	return u.Host
+}
+
 func isRedirect(status int) bool {
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308
 }
@@ -210,7 +218,7 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 			err = cause
 		}
 		cancel(nil)
-		return nil, h.networkError(ctx, q.method, err)
+		return nil, h.networkError(ctx, q.method, to, err)
 	}
 	h.mu.Lock()
 	h.answered = true
@@ -218,11 +226,11 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 	if resp.StatusCode != http.StatusUnauthorized {
 		h.limit.open()
 	}
-	in := &receivedBody{body: resp.Body, dog: dog, stall: h.limits.Stall, watched: watched, ctx: ctx, cancel: cancel, h: h, method: q.method}
+	in := &receivedBody{body: resp.Body, dog: dog, stall: h.limits.Stall, watched: watched, ctx: ctx, cancel: cancel, h: h, method: q.method, from: to}
 	resp.Body = in
 	// The header is kept by reply after the body is gone.
 	r := &reply{status: resp.StatusCode, header: maps.Clone(resp.Header), url: to}
-	passed := r.status == http.StatusUnauthorized && !q.bare || isRedirect(r.status)
+	passed := r.status == http.StatusUnauthorized && !q.bare && h.is(to) || isRedirect(r.status)
 	switch {
 	case slices.Contains(q.ok, r.status) && q.stream:
 		r.stream = in
@@ -243,7 +251,7 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 		h.limit.well()
 		return r, nil
 	}
-	e := h.answerError(q.method, resp)
+	e := h.answerError(q.method, to, resp)
 	if e.Kind == Busy {
 		h.limit.tooMany(era, e.after)
 	}
