@@ -483,3 +483,35 @@ func TestWithoutMount(t *testing.T) {
 		t.Errorf("%d bytes sent", up)
 	}
 }
+
+// TestTokensRevokedTogether is a client with several tokens that would do for a
+// request, all of which have ended before their time: it takes one new token.
+func TestTokensRevokedTogether(t *testing.T) {
+	px := startProxy(t, startRegistry(t, nil))
+	s := startTokens(t, px, 1000)
+	c := quick()
+	c.Keychain = keys{Username: "tester", Password: "correct horse"}
+	ctx := context.Background()
+	r, err := c.repository(px.host + "/a/b:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := blobOf(image.Gzip, noise(100)).Digest
+	for i := range 5 {
+		if _, _, err := r.mount(ctx, d, fmt.Sprintf("x/%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.mu.Lock()
+	before := s.issued
+	clear(s.left)
+	s.mu.Unlock()
+	for range 3 {
+		if _, err := r.has(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.issued != before+1 || before < 5 {
+		t.Errorf("%d tokens, then %d more", before, s.issued-before)
+	}
+}

@@ -80,16 +80,16 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 		} else if err := h.mayGo(&to, q.secret); err != nil {
 			return nil, err
 		}
-		authorization := ""
+		var with proof
 		if own && q.bare {
-			authorization = q.authorization
+			with.header = q.authorization
 		} else if own {
 			var err error
-			if authorization, err = h.auth.authorize(ctx, q.scopes); err != nil {
+			if with, err = h.auth.authorize(ctx, q.scopes); err != nil {
 				return nil, err
 			}
 		}
-		r, err := h.send(ctx, q, &to, authorization)
+		r, err := h.send(ctx, q, &to, with.header)
 		var e *Error
 		switch {
 		case errors.As(err, &e) && withoutTLS(e.Err) && own && to.Scheme == "https" && h.tlsFree:
@@ -103,7 +103,7 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 		case err != nil:
 			return nil, err
 		case r.status == http.StatusUnauthorized && own && !q.bare:
-			if err := h.auth.challenged(r.header, authorization, challenges == mostChallenges); err != nil {
+			if err := h.auth.challenged(r.header, with, challenges == mostChallenges); err != nil {
 				return nil, err
 			}
 			challenges++
