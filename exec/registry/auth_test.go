@@ -189,13 +189,15 @@ func TestTokens(t *testing.T) {
 			s := startTokens(t, px, uses)
 			c := quick()
 			c.Keychain = keys{Username: "tester", Password: "correct horse"}
-			c.Limits.Connections = 1 // so that it is known which request finds its token expired
+			// One at a time, so that it is known which request finds its token
+			// expired; two that share one of a single use may starve each other.
+			c.Limits.Connections = 1
 			shared := blobOf(image.Gzip, noise(17<<20))
 			images := []image.Image{
 				imageOf(t, fmt.Sprintf("%s/acme/u%d:a", px.host, uses), "f", "amd64", shared),
 				imageOf(t, fmt.Sprintf("%s/acme/u%d-2:a", px.host, uses), "f", "amd64", shared),
 			}
-			if _, err := NewPublisher(c, nil, 0).Push(context.Background(), images, PushOptions{}); err != nil {
+			if _, err := NewPublisher(c, nil, 1).Push(context.Background(), images, PushOptions{Jobs: 1}); err != nil {
 				t.Fatal(err)
 			}
 			for _, img := range images {
