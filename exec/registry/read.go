@@ -98,6 +98,13 @@ func (c *Client) Tags(ctx context.Context, repo string) ([]string, error) {
 	return tags, err
 }
 
+// A list of tags that is longer than this is taken for one that has no end.
+const (
+	mostListPages = 2000
+	mostListBytes = 32 << 20 // in memory, about
+	mostOldPages  = 3        // in a row, without a new name
+)
+
 // tags reads at most so many pages, if pages is not negative; all says whether
 // that was the whole list.
 func (c *Client) tags(ctx context.Context, repo string, pages int) (tags []string, all bool, err error) {
@@ -107,13 +114,24 @@ func (c *Client) tags(ctx context.Context, repo string, pages int) (tags []strin
 	}
 	at := r.url("tags/list")
 	at.RawQuery = "n=1000"
-	for ; pages != 0; pages-- {
+	endless := func(message string) error {
+		return &Error{Kind: Refused, Doing: "list tags of " + r.String(), Host: r.shown, Message: message}
+	}
+	seen := map[string]bool{}
+	bytes, old := 0, 0
+	for read := 0; read != pages; read++ {
+		if read == mostListPages {
+			return nil, false, endless("its list of tags has no end")
+		}
 		var a *reply
 		err := c.retry(ctx, r.host, "list tags of "+r.String(), func() (bool, error) {
 			var err error
 			a, err = r.do(ctx, request{method: "GET", url: at, scopes: r.pull(), ok: []int{200}, most: mostManifest})
 			return false, r.explain(err, "list tags of", r)
 		})
+		if e, ok := errors.AsType[*Error](err); ok && e.Kind == NotFound && read > 0 {
+			e.Kind, e.Message = Refused, "its list of tags breaks off"
+		}
 		if err != nil {
 			return nil, false, err
 		}
@@ -121,10 +139,26 @@ func (c *Client) tags(ctx context.Context, repo string, pages int) (tags []strin
 		if err := json.Unmarshal(a.body, &page); err != nil {
 			return nil, false, fmt.Errorf("list tags of %s: %w", r, err)
 		}
-		tags = append(tags, page.Tags...)
+		before := len(tags)
+		for _, t := range page.Tags {
+			if !seen[t] {
+				seen[t] = true
+				tags = append(tags, t)
+				bytes += len(t) + 32
+			}
+		}
 		next, ok := nextPage(a)
 		if !ok {
 			return tags, true, nil
+		}
+		if old++; len(tags) > before {
+			old = 0
+		}
+		switch {
+		case old > mostOldPages:
+			return nil, false, endless("its list of tags goes on without a new name")
+		case bytes > mostListBytes:
+			return nil, false, endless("its list of tags has no end")
 		}
 		at.Path, at.RawPath, at.RawQuery = next.Path, next.RawPath, next.RawQuery
 	}
