@@ -1,15 +1,20 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"canvos.dev/compile/plan"
+	"canvos.dev/exec/image"
 )
 
 // TestTagsWithoutEnd are lists of tags that never end, in all ways that there are: each
@@ -95,4 +100,93 @@ func TestTagsInEmptyPages(t *testing.T) {
 	if tags, err := quick().Tags(context.Background(), px.host+"/acme/x"); err != nil || strings.Join(tags, " ") != "a b" {
 		t.Errorf("%q, %v", tags, err)
 	}
+}
+
+// TestAnswersAreBounded sends answers of a gigabyte in place of each that is read into
+// memory: no more is read of them than there is room for.
+func TestAnswersAreBounded(t *testing.T) {
+	const endless = 1 << 30
+	var sent atomic.Int64
+	pour := func(w http.ResponseWriter, code int) {
+		w.WriteHeader(code)
+		block := bytes.Repeat([]byte(" "), 64<<10)
+		for range endless / len(block) {
+			n, err := w.Write(block)
+			sent.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	}
+	ctx := context.Background()
+	d := image.Descriptor{MediaType: image.Config, Digest: plan.Digest("sha256:" + strings.Repeat("0", 64))}
+	content := func(size int64) func(c *Client, repo string) error {
+		return func(c *Client, repo string) error {
+			d := d
+			d.Size = size
+			_, err := NewPublisher(c, nil, 0).Content(ctx, repo, d)
+			return err
+		}
+	}
+	manifest := func(c *Client, repo string) error {
+		_, _, err := c.Manifest(ctx, repo+":a")
+		return err
+	}
+	for _, c := range []struct {
+		name string
+		code int
+		ask  func(c *Client, repo string) error
+		want string
+	}{
+		{"manifest", 200, manifest, "its answer is longer than 8388608 bytes"},
+		{"tags", 200, func(c *Client, repo string) error {
+			_, err := c.Tags(ctx, repo)
+			return err
+		}, "its answer is longer than 8388608 bytes"},
+		{"ping", 200, func(c *Client, repo string) error { return c.Reach(ctx, repo, false) }, ""},
+		{"error", 400, manifest, "(400 Bad Request)"},
+		{"challenge", 401, manifest, "wants credentials and there are none"},
+		{"redirect", 307, manifest, "it redirects without an end"},
+		{"config", 200, content(100), "what came does not match its digest"},
+		{"config of no size", 200, content(-1), "it has no size that a config has"},
+		{"config of a large size", 200, content(endless), "it has no size that a config has"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+				if c.code == 307 {
+					w.Header().Set("Location", r.URL.Path)
+				}
+				pour(w, c.code)
+			}))
+			defer s.Close()
+			sent.Store(0)
+			err := c.ask(quick(), strings.TrimPrefix(s.URL, "http://")+"/acme/x")
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v", err)
+			}
+			s.CloseClientConnections()
+			if n := sent.Load(); n > 6*(mostManifest+8<<20) { // what is under way is not read
+				t.Errorf("%d bytes read", n)
+			}
+		})
+	}
+	t.Run("token", func(t *testing.T) {
+		px := startProxy(t, startRegistry(t, nil))
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { pour(w, 200) }))
+		defer s.Close()
+		px.hurt("HEAD manifest", 1, status(401, "WWW-Authenticate", `Bearer realm="`+s.URL+`"`))
+		_, err := quick().Head(ctx, px.host+"/acme/x:a")
+		if err == nil || !strings.Contains(err.Error(), "its answer is longer than 1048576 bytes") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("header", func(t *testing.T) {
+		px := startProxy(t, startRegistry(t, nil))
+		px.hurt("HEAD manifest", 10, status(404, "Docker-Content-Digest", strings.Repeat("a", 1<<20)))
+		_, err := quick().Head(ctx, px.host+"/acme/x:a")
+		if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Unreachable || len(err.Error()) > 500 {
+			t.Errorf("error %.500v", err)
+		}
+	})
 }

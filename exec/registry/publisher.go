@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -257,8 +258,8 @@ func (p *Publisher) Content(ctx context.Context, repo string, d image.Descriptor
 		raw, _, err := p.Client.Manifest(ctx, repo+"@"+string(d.Digest))
 		return raw, err
 	}
-	if d.Size > mostManifest {
-		return nil, &Error{Kind: Refused, Doing: "read " + repo + "@" + string(d.Digest), Message: "it is too large for a config"}
+	if d.Size <= 0 || d.Size > mostManifest {
+		return nil, fmt.Errorf("read %s@%s: it has no size that a config has: %d bytes", repo, d.Digest, d.Size)
 	}
 	r, err := p.Client.Blob(ctx, repo, d.Digest, d.Size)
 	if err != nil {

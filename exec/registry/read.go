@@ -27,7 +27,9 @@ var manifestTypes = strings.Join([]string{
 	"application/vnd.docker.distribution.manifest.v2+json",
 }, ", ")
 
-const mostManifest = 16 << 20 // bytes
+// mostManifest is twice what every registry takes:
+// https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
+const mostManifest = 8 << 20 // bytes
 
 // Head is what a reference stands for, without reading it. A reference that is
 // not there is fs.ErrNotExist.

@@ -91,6 +91,8 @@ func NewTransport(proxy func(*http.Request) (*url.URL, error)) *http.Transport {
 		TLSHandshakeTimeout: 15 * time.Second,
 		WriteBufferSize:     128 << 10,
 		ReadBufferSize:      64 << 10,
+		// An address that a blob store has signed takes some kilobytes.
+		MaxResponseHeaderBytes: 256 << 10,
 		// Blobs are compressed already, and must arrive as they are.
 		DisableCompression: true,
 	}

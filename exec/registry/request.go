@@ -26,7 +26,7 @@ type request struct {
 	size int64                         // of body, in bytes
 	sent func(n int64)                 // told of each piece of body; nil: nobody
 
-	most   int64 // bytes of the answer to read (64 KiB); the rest is an error
+	most   int64 // bytes of the answer to read, more is an error; 0: it is not wanted
 	stream bool  // leave the answer's body to the caller
 	// urgent requests go on with something that holds a place already.
 	urgent bool
@@ -236,18 +236,19 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 		r.stream = in
 		h.limit.well()
 		return r, nil
-	case slices.Contains(q.ok, r.status) || passed:
+	case slices.Contains(q.ok, r.status) && q.most > 0:
 		defer in.Close()
-		most := q.most
-		if most == 0 {
-			most = 64 << 10
-		}
-		if r.body, err = io.ReadAll(io.LimitReader(in, most+1)); err != nil {
+		if r.body, err = io.ReadAll(io.LimitReader(in, q.most+1)); err != nil {
 			return nil, err
 		}
-		if int64(len(r.body)) > most {
-			return nil, &Error{Kind: Refused, Host: h.shown, Status: r.status, Message: "its answer is longer than " + strconv.FormatInt(most, 10) + " bytes"}
+		if int64(len(r.body)) > q.most {
+			return nil, &Error{Kind: Refused, Host: h.at(to), Status: r.status, Message: "its answer is longer than " + strconv.FormatInt(q.most, 10) + " bytes"}
 		}
+		h.limit.well()
+		return r, nil
+	case slices.Contains(q.ok, r.status) || passed:
+		defer in.Close()
+		io.CopyN(io.Discard, in, 64<<10) // a connection that is empty serves again
 		h.limit.well()
 		return r, nil
 	}
