@@ -120,6 +120,7 @@ type receivedBody struct {
 	h       *host
 	method  string
 	from    *url.URL
+	status  int
 }
 
 func (b *receivedBody) Read(p []byte) (int, error) {
@@ -130,7 +131,7 @@ func (b *receivedBody) Read(p []byte) (int, error) {
 		if cause := context.Cause(b.watched); cause != nil {
 			err = cause
 		}
-		err = b.h.networkError(b.ctx, b.method, b.from, err)
+		err = b.h.networkError(b.ctx, b.from, err, &Error{method: b.method, Status: b.status})
 	}
 	return n, err
 }

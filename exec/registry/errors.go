@@ -46,11 +46,13 @@ type Error struct {
 	Status  int    // of HTTP; 0 if there was no answer
 	Code    string // the registry's: "NAME_UNKNOWN"; "" if it gave none
 	Message string // its words, one line
-	Err     error  // the network's, if there was no answer
+	Err     error  // the network's, if there was no answer, or half of one
 
 	after  time.Duration // to wait, if it said so
 	again  bool          // by what was being done, another attempt may help
 	method string
+	// deaf says that the host did not answer in TLS, and tlsFree that it need not.
+	deaf, tlsFree bool
 }
 
 func (e *Error) Error() string {
@@ -134,6 +136,9 @@ func (e *Error) Help() string {
 	case Busy:
 		return "log in for a higher limit, or come back later"
 	case Unreachable:
+		if e.tlsFree {
+			return "check the name and port of the registry"
+		}
 		return "check the name and port of the registry; one without TLS needs --plain-http " + e.Host
 	}
 	return ""
@@ -206,12 +211,14 @@ func retryAfter(s string) time.Duration {
 	return 0
 }
 
-// networkError makes an Error of a request to an address, without an answer.
-func (h *host) networkError(ctx context.Context, method string, to *url.URL, err error) error {
+// networkError makes an Error of a request to an address that the network has broken.
+// e is what is known of it.
+func (h *host) networkError(ctx context.Context, to *url.URL, err error, e *Error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause // the caller's wish, not the registry's failure
 	}
-	e := &Error{Kind: Unreachable, Host: h.at(to), Err: err, method: method, Message: h.auth.hide(line(err.Error(), 300))}
+	e.Kind, e.Host, e.Err, e.Message = Unreachable, h.at(to), err, h.auth.hide(line(err.Error(), 300))
+	e.tlsFree = h.c.mayBePlain(to.Host)
 	var dns *net.DNSError
 	var verify *tls.CertificateVerificationError
 	var unknownCA x509.UnknownAuthorityError
@@ -220,16 +227,12 @@ func (h *host) networkError(ctx context.Context, method string, to *url.URL, err
 		e.Kind = UnknownHost
 	case errors.As(err, &verify), errors.As(err, &unknownCA):
 		e.Kind = Untrusted
-	case withoutTLS(err):
-		e.Message = "it speaks plain HTTP, which is not allowed for it"
+	case withoutTLS(err) && !e.tlsFree:
+		e.Message = "it does not speak TLS, and plain HTTP is not allowed for it"
+	case e.deaf && !e.tlsFree:
+		e.Message = "it does not answer to the opening of TLS: " + e.Message
 	}
 	return e
-}
-
-// withoutTLS says that the other side answered to the opening of TLS in plain HTTP.
-func withoutTLS(err error) bool {
-	e, ok := errors.AsType[tls.RecordHeaderError](err)
-	return ok && string(e.RecordHeader[:]) == "HTTP/"
 }
 
 // explain adds what was being done to an error, once.

@@ -30,8 +30,8 @@ type Client struct {
 	Keychain authn.Keychain
 	// Transport carries requests; nil is NewTransport(nil).
 	Transport http.RoundTripper
-	// PlainHTTP says of a host, with its port, that it may be asked without TLS.
-	// Loopback always may.
+	// PlainHTTP says of a host, with its port, that it may be asked without TLS,
+	// which is done if it does not answer in TLS. Loopback always may.
 	PlainHTTP func(host string) bool
 	UserAgent string
 	Limits    Limits
@@ -112,6 +112,7 @@ type host struct {
 	mu       sync.Mutex
 	plain    bool
 	answered bool  // once, whatever it was
+	secure   bool  // it has answered in TLS
 	chunk    int64 // the longest body it takes; 0 if it takes any
 }
 

@@ -89,14 +89,16 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 				return nil, err
 			}
 		}
-		r, err := h.send(ctx, q, &to, with.header)
-		var e *Error
+		send := h.send
+		if own {
+			send = h.sendItself
+		}
+		r, err := send(ctx, q, &to, with.header)
+		e, _ := err.(*Error)
+		if context.Cause(ctx) != nil {
+			e = nil // which may be another request's
+		}
 		switch {
-		case errors.As(err, &e) && withoutTLS(e.Err) && own && to.Scheme == "https" && h.tlsFree:
-			h.mu.Lock()
-			h.plain = true
-			h.mu.Unlock()
-			continue
 		case e != nil && !own && q.authorization != "" && (e.Status == 401 || e.Status == 403):
 			e.Message = fmt.Sprintf("it redirects to %q, which is not sent the credentials", to.Host)
 			return nil, e
@@ -176,7 +178,8 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 		defer h.limit.leave()
 	}
 	watched, cancel := context.WithCancelCause(ctx)
-	req, err := http.NewRequestWithContext(watched, q.method, to.String(), nil)
+	var begin opening
+	req, err := http.NewRequestWithContext(begin.watch(watched), q.method, to.String(), nil)
 	if err != nil {
 		cancel(nil)
 		return nil, fmt.Errorf("request to %s: %w", to.Host, errors.Unwrap(err))
@@ -218,15 +221,16 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 			err = cause
 		}
 		cancel(nil)
-		return nil, h.networkError(ctx, q.method, to, err)
+		return nil, h.networkError(ctx, to, err, &Error{method: q.method, deaf: begin.deaf(err)})
 	}
 	h.mu.Lock()
 	h.answered = true
+	h.secure = h.secure || h.is(to) && to.Scheme == "https"
 	h.mu.Unlock()
 	if resp.StatusCode != http.StatusUnauthorized {
 		h.limit.open()
 	}
-	in := &receivedBody{body: resp.Body, dog: dog, stall: h.limits.Stall, watched: watched, ctx: ctx, cancel: cancel, h: h, method: q.method, from: to}
+	in := &receivedBody{body: resp.Body, dog: dog, stall: h.limits.Stall, watched: watched, ctx: ctx, cancel: cancel, h: h, method: q.method, from: to, status: resp.StatusCode}
 	resp.Body = in
 	// The header is kept by reply after the body is gone.
 	r := &reply{status: resp.StatusCode, header: maps.Clone(resp.Header), url: to}
