@@ -92,6 +92,9 @@ func (a *auth) identity(ctx context.Context) (*authn.AuthConfig, error) {
 	who := &authn.AuthConfig{}
 	if a.h.c.Keychain != nil {
 		found, err := authn.Resolve(ctx, a.h.c.Keychain, a.registry)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			return nil, cause
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read credentials for %s: %w", a.h.shown, err)
 		}

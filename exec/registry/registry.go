@@ -5,7 +5,8 @@
 // Names, Docker's configuration and credential helpers are go-containerregistry's;
 // requests, authorisation, retries and uploads are its own, since a run that
 // publishes hundreds of images over a bad line has to survive what the library
-// gives up at. It never touches files but the journal, and reads no environment.
+// gives up at. It never touches files but the journal, and reads no environment but
+// where Docker's configuration lies.
 package registry
 
 import (
@@ -71,10 +72,6 @@ func (l Limits) filled() Limits {
 	or(&l.Stall, time.Minute)
 	return l
 }
-
-// DockerKeychain is Docker's configuration and the credential helpers it names,
-// as the docker command would use them.
-func DockerKeychain() authn.Keychain { return authn.DefaultKeychain }
 
 // NewTransport is the transport for registries. proxy is as of http.Transport;
 // nil is none. It speaks HTTP/1.1 only: several uploads over one HTTP/2
