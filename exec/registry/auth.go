@@ -134,7 +134,7 @@ func (a *auth) token(ctx context.Context, who *authn.AuthConfig, scopes []string
 	}
 	var value string
 	var expires time.Time
-	err := a.h.c.retry(ctx, a.h, "fetch a token for "+a.h.shown, func() (bool, error) {
+	err := a.h.c.repeat(ctx, a.h, "fetch a token for "+a.h.shown, func() (bool, error) {
 		var err error
 		value, expires, err = a.fetch(ctx, who, scopes)
 		return false, err

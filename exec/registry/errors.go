@@ -236,18 +236,18 @@ func (h *host) networkError(ctx context.Context, to *url.URL, err error, e *Erro
 }
 
 // explain adds what was being done to an error, once.
-func (h *host) explain(err error, doing string, what fmt.Stringer) error {
+func explain(err error, doing string) error {
 	var e *Error
 	if errors.As(err, &e) {
 		if e.Doing == "" {
-			e.Doing = doing + " " + what.String()
+			e.Doing = doing
 		}
 		return err
 	}
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("%s %s: %w", doing, what, err)
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // transient says whether trying again may help.

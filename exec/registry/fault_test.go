@@ -216,6 +216,7 @@ func TestFaultsEndWell(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				waits = append(waits, r.Wait)
+				wantTold(t, r)
 			}
 			var sum image.Progress
 			_, err := NewPublisher(cl, nil, 0).Push(context.Background(), images, PushOptions{Progress: func(_ string, p image.Progress) {
@@ -239,6 +240,16 @@ func TestFaultsEndWell(t *testing.T) {
 				t.Errorf("came back after %s, though told to wait", waits)
 			}
 		})
+	}
+}
+
+// wantTold checks what is said of a failed attempt: what was being done, and, apart
+// from that, what became of it.
+func wantTold(t *testing.T, r Retry) {
+	t.Helper()
+	deed, thing, _ := strings.Cut(r.What, " ")
+	if text := r.Err.Error(); deed == "" || thing == "" || strings.Contains(text, deed+" ") || strings.Contains(text, thing) {
+		t.Errorf("%q failed: %q", r.What, text)
 	}
 }
 
@@ -382,6 +393,7 @@ func TestReadingFaults(t *testing.T) {
 			if c.name == "blob stalls" || c.name == "blob hangs" {
 				cl.Limits.Header, cl.Limits.Stall = impatience, impatience
 			}
+			cl.Retried = func(r Retry) { wantTold(t, r) }
 			wantWhole(t, cl, strings.Replace(img.Reference, host, px.host, 1), img)
 			if px.done != c.times {
 				t.Errorf("the fault happened %d times instead of %d", px.done, c.times)

@@ -213,9 +213,8 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 	if strings.Contains(as, ":") {
 		sep = "@"
 	}
-	what := text(r.String() + sep + as)
 	damaged := 0
-	return p.Client.retry(ctx, r.host, "push "+what.String(), func() (bool, error) {
+	return p.Client.retry(ctx, r.host, "push "+r.String()+sep+as, func() (bool, error) {
 		a, err := r.do(ctx, request{
 			method: "PUT", url: r.url("manifests/" + as), scopes: r.push(), ok: []int{201, 200, 202, 204},
 			header: map[string]string{"Content-Type": img.MediaType},
@@ -227,10 +226,10 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 				damaged++
 				e.again = damaged == 1 // it may have been on the way
 			}
-			return false, r.explain(err, "push", what)
+			return false, err
 		}
 		if d := a.header.Get("Docker-Content-Digest"); d != "" && d != string(img.Digest) {
-			return false, &Error{Kind: Corrupt, Doing: "push " + what.String(), Host: r.shown, Message: "it took the manifest for " + d}
+			return false, &Error{Kind: Corrupt, Host: r.shown, Message: "it took the manifest for " + d}
 		}
 		return false, nil
 	})

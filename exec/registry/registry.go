@@ -210,13 +210,13 @@ func (c *Client) Reach(ctx context.Context, reference string, push bool) error {
 	if !push {
 		return c.retry(ctx, r.host, "reach "+r.shown, func() (bool, error) {
 			_, err := r.do(ctx, request{method: "GET", url: &url.URL{Scheme: r.scheme(), Host: r.name, Path: "/v2/"}, ok: []int{200}})
-			return false, r.explain(err, "reach", text(r.shown))
+			return false, err
 		})
 	}
-	return c.retry(ctx, r.host, "reach "+r.String(), func() (bool, error) {
+	return c.retry(ctx, r.host, "push to "+r.String(), func() (bool, error) {
 		resp, err := r.do(ctx, request{method: "POST", url: r.url("blobs/uploads/"), scopes: r.push(), ok: []int{202}})
 		if err != nil {
-			return false, r.explain(err, "push to", r)
+			return false, err
 		}
 		r.cancel(ctx, resp)
 		return false, nil

@@ -11,7 +11,7 @@ import (
 type Retry struct {
 	Host string
 	What string // "push blob sha256:… to docker.io/acme/store"
-	Err  error
+	Err  error  // without What
 	Wait time.Duration
 }
 
@@ -20,11 +20,16 @@ const (
 	longestWait  = 2 * time.Minute // that a registry may ask for
 )
 
-// retry calls f until it succeeds, fails for good, or has failed too often in a
+// retry repeats f, and says in the error what was being done.
+func (c *Client) retry(ctx context.Context, h *host, what string, f func() (moved bool, err error)) error {
+	return explain(c.repeat(ctx, h, what, f), what)
+}
+
+// repeat calls f until it succeeds, fails for good, or has failed too often in a
 // row without moving. f says whether it got further than ever before. To be turned
 // away by a busy host that serves this client's other requests is no failure: its
 // turn comes.
-func (c *Client) retry(ctx context.Context, h *host, what string, f func() (moved bool, err error)) error {
+func (c *Client) repeat(ctx context.Context, h *host, what string, f func() (moved bool, err error)) error {
 	pause := h.limits.Pause
 	served := h.limit.count()
 	for failed := 1; ; failed++ {
