@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -212,8 +211,7 @@ func (a *auth) fetch(ctx context.Context, who *authn.AuthConfig, scopes []string
 	q.url = u
 	asked := time.Now()
 	r, err := server.do(ctx, q)
-	var e *Error
-	if errors.As(err, &e) {
+	if e := mine(ctx, err); e != nil {
 		// It is the registry that the person has named.
 		e.Message = a.hide(e.Message)
 		if e.Status == 400 || e.Status == 401 || e.Status == 403 {

@@ -206,7 +206,7 @@ func (p *Publisher) bring(ctx context.Context, r repository, b image.Blob, m *me
 			mounted, u.session, err = r.mount(ctx, b.Digest, o.path)
 			return false, err
 		})
-		if e, ok := errors.AsType[*Error](err); ok && (e.Status == 400 || e.Status == 401 || e.Status == 403 || e.Status == 404 || e.Status == 405) {
+		if e := mine(ctx, err); e != nil && (e.Status == 400 || e.Status == 401 || e.Status == 403 || e.Status == 404 || e.Status == 405) {
 			err = nil // not from there; whether it may be sent at all shows next
 		}
 		if err != nil {

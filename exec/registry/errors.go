@@ -235,6 +235,18 @@ func (h *host) networkError(ctx context.Context, to *url.URL, err error, e *Erro
 	return e
 }
 
+// mine is the Error that a request ended in; nil if that was another error. One that
+// was given up has none: what ctx was cancelled with may be the Error of another
+// request, which has it. Nor has one whose body could not be read, which may come
+// from a registry, too.
+func mine(ctx context.Context, err error) *Error {
+	if context.Cause(ctx) != nil {
+		return nil
+	}
+	e, _ := err.(*Error)
+	return e
+}
+
 // explain adds what was being done to an error, once.
 func explain(err error, doing string) error {
 	var e *Error

@@ -54,15 +54,15 @@ func withoutTLS(err error) bool {
 // in TLS once, and is remembered once it has answered without, be it to the opening.
 func (h *host) sendItself(ctx context.Context, q request, to *url.URL, authorization string) (*reply, error) {
 	r, err := h.send(ctx, q, to, authorization)
-	e, _ := err.(*Error) // not by errors.As: a source may have failed so, at another host
-	if e == nil || context.Cause(ctx) != nil || !e.deaf || to.Scheme != "https" || !h.mayGoPlain() {
+	e := mine(ctx, err)
+	if e == nil || !e.deaf || to.Scheme != "https" || !h.mayGoPlain() {
 		return r, err
 	}
 	to.Scheme = "http"
 	r, plain := h.send(ctx, q, to, authorization)
-	switch p, _ := plain.(*Error); {
+	switch p := mine(ctx, plain); {
 	case withoutTLS(e.Err):
-	case context.Cause(ctx) != nil, p == nil && plain != nil:
+	case p == nil && plain != nil:
 		return nil, plain
 	case p != nil && p.Status == 0:
 		e.Message = fmt.Sprintf("it answers neither with TLS (%s) nor without (%s)", e.Message, p.Message)

@@ -193,7 +193,7 @@ func (p *Publisher) manifest(ctx context.Context, r repository, img image.Image)
 // blobs that were thought to be there, they are brought, and it is put again.
 func (p *Publisher) putManifest(ctx context.Context, r repository, img image.Image, as string) error {
 	err := p.sendManifest(ctx, r, img, as)
-	if e, ok := errors.AsType[*Error](err); ok && e.blobsMissing() {
+	if e := mine(ctx, err); e != nil && e.blobsMissing() {
 		p.mu.Lock()
 		for _, child := range img.Children {
 			delete(p.manifests, r.String()+"@"+string(child.Digest))
@@ -222,7 +222,7 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 			size:   int64(len(img.Manifest)),
 		})
 		if err != nil {
-			if e, ok := errors.AsType[*Error](err); ok && (e.Code == "DIGEST_INVALID" || e.Code == "MANIFEST_INVALID") {
+			if e := mine(ctx, err); e != nil && (e.Code == "DIGEST_INVALID" || e.Code == "MANIFEST_INVALID") {
 				damaged++
 				e.again = damaged == 1 // it may have been on the way
 			}

@@ -131,7 +131,7 @@ func (c *Client) tags(ctx context.Context, repo string, pages int) (tags []strin
 			a, err = r.do(ctx, request{method: "GET", url: at, scopes: r.pull(), ok: []int{200}, most: mostManifest})
 			return false, err
 		})
-		if e, ok := errors.AsType[*Error](err); ok && e.Kind == NotFound && read > 0 {
+		if e := mine(ctx, err); e != nil && e.Kind == NotFound && read > 0 {
 			e.Kind, e.Message = Refused, "its list of tags breaks off"
 		}
 		if err != nil {

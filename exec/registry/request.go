@@ -94,10 +94,7 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 			send = h.sendItself
 		}
 		r, err := send(ctx, q, &to, with.header)
-		e, _ := err.(*Error)
-		if context.Cause(ctx) != nil {
-			e = nil // which may be another request's
-		}
+		e := mine(ctx, err)
 		switch {
 		case e != nil && !own && q.authorization != "" && (e.Status == 401 || e.Status == 403):
 			e.Message = fmt.Sprintf("it redirects to %q, which is not sent the credentials", to.Host)

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -22,7 +21,11 @@ const (
 
 // retry repeats f, and says in the error what was being done.
 func (c *Client) retry(ctx context.Context, h *host, what string, f func() (moved bool, err error)) error {
-	return explain(c.repeat(ctx, h, what, f), what)
+	err := c.repeat(ctx, h, what, f)
+	if context.Cause(ctx) != nil {
+		return err
+	}
+	return explain(err, what)
 }
 
 // repeat calls f until it succeeds, fails for good, or has failed too often in a
@@ -37,11 +40,14 @@ func (c *Client) repeat(ctx context.Context, h *host, what string, f func() (mov
 		if err == nil {
 			return nil
 		}
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
 		if moved {
 			failed, pause = 1, h.limits.Pause
 		}
-		var e *Error
-		if errors.As(err, &e) && e.Kind == Busy {
+		e := mine(ctx, err)
+		if e != nil && e.Kind == Busy {
 			if now := h.limit.count(); now > served {
 				served = now
 				failed = max(failed-1, 1)
@@ -49,9 +55,6 @@ func (c *Client) repeat(ctx context.Context, h *host, what string, f func() (mov
 		}
 		if e == nil || !e.transient() || e.after > longestWait || failed >= h.attempts(e) {
 			return err
-		}
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
 		}
 		// Jitter, so that those who failed together do not come back together.
 		wait := pause + rand.N(pause)
