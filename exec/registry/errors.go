@@ -87,13 +87,11 @@ func (e *Error) Error() string {
 		b.WriteString(e.Host + " is read-only")
 	case Immutable:
 		b.WriteString("the tag is immutable")
-	case Busy:
-		b.WriteString(e.Host + " is asked too often")
+	case Busy, Unavailable:
+		b.WriteString(e.Host + map[Kind]string{Busy: " is asked too often", Unavailable: " is out of order"}[e.Kind])
 		if e.after > 0 {
 			fmt.Fprintf(&b, ", and wants to be left alone for %s", e.after.Round(time.Second))
 		}
-	case Unavailable:
-		b.WriteString(e.Host + " is out of order")
 	default:
 		b.WriteString("refused by " + e.Host)
 	}

@@ -280,6 +280,8 @@ func TestFaultsEndClearly(t *testing.T) {
 			w.WriteHeader(401)
 		}, Unauthorized, 4, "HOST wants credentials and there are none"},
 		{"a long rest", "POST uploads", status(429, "Retry-After", "3600"), Busy, 3, "HOST is asked too often, and wants to be left alone for 1h0m0s"},
+		{"a rest for ever", "POST uploads", status(429, "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"), Busy, 3, "HOST is asked too often, and wants to be left alone for"},
+		{"a long failure", "PUT manifest", status(503, "Retry-After", "3600"), Unavailable, 1, "HOST is out of order, and wants to be left alone for 1h0m0s (503 Service Unavailable)"},
 		{"for ever out of order", "PUT manifest", status(503), Unavailable, 6, "HOST is out of order (503 Service Unavailable)"},
 		{"for ever busy", "PUT manifest", status(429), Busy, 6, "HOST is asked too often"},
 		{"for ever silent", "PUT manifest", hangs, Unreachable, 6, "HOST: it does not answer for 250ms"},
@@ -429,6 +431,36 @@ func TestReadingFaults(t *testing.T) {
 			t.Errorf("%d bytes, %v", n, err)
 		}
 	})
+}
+
+// TestLongRest is a host that wants to be left alone for longer than anybody waits:
+// who asks later, and who waits for a place already, is told so at once.
+func TestLongRest(t *testing.T) {
+	for _, rest := range []string{"999999999", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		px := startProxy(t, startRegistry(t, nil))
+		waiting := make(chan error)
+		c := quick()
+		c.Limits.Connections = 1
+		px.hurt("HEAD manifest", 10, func(p *proxy, w httpWriter, r *httpRequest) {
+			go func() {
+				_, err := c.Tags(context.Background(), p.host+"/acme/x")
+				waiting <- err
+			}()
+			time.Sleep(50 * time.Millisecond) // so that it waits, most of the time
+			status(429, "Retry-After", rest)(p, w, r)
+		})
+		_, err := c.Head(context.Background(), px.host+"/acme/x:a")
+		_, _, later := c.Manifest(context.Background(), px.host+"/acme/x:a")
+		for _, err := range []error{err, later, <-waiting} {
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Kind != Busy || e.Host != px.host || !strings.Contains(err.Error(), "wants to be left alone for") {
+				t.Errorf("%s: %v", rest, err)
+			}
+		}
+		if total, _ := px.sums(); total != 1 {
+			t.Errorf("asked %d times", total)
+		}
+	}
 }
 
 // TestYielding checks that a busy host is asked by fewer at once, and that all

@@ -170,6 +170,9 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 	if !q.urgent {
 		var err error
 		if era, err = h.limit.enter(ctx); err != nil {
+			if e := mine(ctx, err); e != nil { // the host wants to be left alone
+				e.Host, e.method = h.shown, q.method
+			}
 			return nil, err
 		}
 		defer h.limit.leave()
