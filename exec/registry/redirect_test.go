@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -193,6 +194,82 @@ func TestBlobStoreRefuses(t *testing.T) {
 		_, err := quick().Blob(context.Background(), host+"/acme/x", small.Digest, 0)
 		if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Unreachable || "http://"+e.Host != s.elsewhere() {
 			t.Errorf("closed: %v", err)
+		}
+	}
+}
+
+// TestUploadAddresses is a registry that says in all ways that there are where to send
+// a blob to: by PUT, and by PATCH and PUT.
+func TestUploadAddresses(t *testing.T) {
+	for _, c := range []struct {
+		name, location string // REG and STORE are hosts
+		want           string // "": it is uploaded
+	}{
+		{"absolute", "http://REG/upload?_state=a%2Fb", ""},
+		{"path", "/upload?_state=a%2Fb", ""},
+		{"relative", "../../../../../upload?_state=a%2Fb", ""},
+		{"no scheme", "//REG/upload?_state=a%2Fb", ""},
+		{"scheme of a proxy behind", "https://REG/upload?_state=a%2Fb", ""},
+		{"another host", "http://STORE/upload?_state=a%2Fb", ""},
+		{"another host without TLS", "http://store.example/upload", `refused by REG (it sends to "store.example" without TLS)`},
+		{"missing", "", "refused by REG (202 it does not say where to go on)"},
+		{"no address", "http://REG/%zz", "refused by REG (202 it says to go on at an address that cannot be read)"},
+		{"no host", "https:///upload", "refused by REG (202 it says to go on at an address that cannot be read)"},
+		{"no HTTP", "ftp://REG/upload", "refused by REG (202 it says to go on at an address that cannot be read)"},
+		{"mail", "mailto:store", "refused by REG (202 it says to go on at an address that cannot be read)"},
+	} {
+		for _, size := range []int{1000, 17 << 20} {
+			t.Run(fmt.Sprintf("%s %d", c.name, size), func(t *testing.T) {
+				b := blobOf(image.Gzip, noise(size))
+				var regs, stores atomic.Int64 // bytes
+				take := func(at *atomic.Int64) http.HandlerFunc {
+					return func(w http.ResponseWriter, r *http.Request) {
+						if r.URL.Path != "/upload" || r.URL.Query().Get("_state") != "a/b" {
+							w.WriteHeader(400)
+							return
+						}
+						n, _ := io.Copy(io.Discard, r.Body)
+						at.Add(n)
+						if r.Method == "PATCH" {
+							w.WriteHeader(202) // without an address: it stays the same
+						} else {
+							w.WriteHeader(201)
+						}
+					}
+				}
+				store := httptest.NewServer(take(&stores))
+				defer store.Close()
+				var names *strings.Replacer
+				reg := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					switch {
+					case r.Method == "HEAD":
+						w.WriteHeader(404)
+					case r.Method == "POST":
+						if c.location != "" {
+							w.Header().Set("Location", names.Replace(c.location))
+						}
+						w.WriteHeader(202)
+					default:
+						take(&regs)(w, r)
+					}
+				}))
+				defer reg.Close()
+				host := strings.TrimPrefix(reg.URL, "http://")
+				names = strings.NewReplacer("REG", host, "STORE", strings.TrimPrefix(store.URL, "http://"))
+				cl := quick()
+				tries := 0
+				cl.Retried = func(Retry) { tries++ }
+				img := image.Image{Reference: host + "/acme/x:a", Blobs: []image.Blob{b}}
+				err := NewPublisher(cl, nil, 0).Put(context.Background(), img, nil)
+				if c.want == "" {
+					to := map[bool]*atomic.Int64{true: &stores, false: &regs}[strings.Contains(c.location, "STORE")]
+					if err != nil || to.Load() != b.Size || regs.Load()+stores.Load() != b.Size {
+						t.Errorf("the registry has %d bytes, the store %d: %v", regs.Load(), stores.Load(), err)
+					}
+				} else if err == nil || !strings.HasSuffix(err.Error(), names.Replace(": "+c.want)) || tries != 0 {
+					t.Errorf("%d tries, %v", tries, err)
+				}
+			})
 		}
 	}
 }

@@ -44,19 +44,22 @@ type reply struct {
 	status int
 	header http.Header
 	url    *url.URL // that answered
+	host   string   // as people write it
 	body   []byte
 	stream io.ReadCloser // if the request wanted it
 }
 
 // location is where the answer says to go on.
 func (r *reply) location() (*url.URL, error) {
+	e := &Error{Kind: Refused, Host: r.host, Status: r.status, Message: "it does not say where to go on"}
 	loc := r.header.Get("Location")
 	if loc == "" {
-		return nil, errors.New("the registry does not say where to upload to")
+		return nil, e
 	}
 	u, err := r.url.Parse(loc)
-	if err != nil {
-		return nil, errors.New("the registry says to go on at an address that cannot be read")
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		e.Message = "it says to go on at an address that cannot be read"
+		return nil, e
 	}
 	return u, nil
 }
@@ -113,7 +116,7 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 			}
 			next, err := r.location()
 			if err != nil {
-				return nil, &Error{Kind: Refused, Host: h.shown, Status: r.status, Message: err.Error()}
+				return nil, err
 			}
 			to = *next
 			continue
@@ -233,7 +236,7 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 	in := &receivedBody{body: resp.Body, dog: dog, stall: h.limits.Stall, watched: watched, ctx: ctx, cancel: cancel, h: h, method: q.method, from: to, status: resp.StatusCode}
 	resp.Body = in
 	// The header is kept by reply after the body is gone.
-	r := &reply{status: resp.StatusCode, header: maps.Clone(resp.Header), url: to}
+	r := &reply{status: resp.StatusCode, header: maps.Clone(resp.Header), url: to, host: h.at(to)}
 	passed := r.status == http.StatusUnauthorized && !q.bare && h.is(to) || isRedirect(r.status)
 	switch {
 	case slices.Contains(q.ok, r.status) && q.stream:
