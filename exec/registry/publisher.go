@@ -229,7 +229,7 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 			return false, err
 		}
 		if d := a.header.Get("Docker-Content-Digest"); d != "" && d != string(img.Digest) {
-			return false, &Error{Kind: Corrupt, Host: r.shown, Message: "it took the manifest for " + d}
+			return false, &Error{Kind: Corrupt, Host: r.shown, Message: "it took the manifest for " + line(d, 100)}
 		}
 		return false, nil
 	})

@@ -48,10 +48,18 @@ func (c *Client) Head(ctx context.Context, reference string) (image.Descriptor, 
 		d.Size, _ = strconv.ParseInt(a.header.Get("Content-Length"), 10, 64)
 		return false, nil
 	})
-	if err == nil && d.Digest == "" { // an old registry: only the content itself says
+	_, byDigest := ref.(name.Digest)
+	if err == nil && (!isDigest(d.Digest) || byDigest && string(d.Digest) != ref.Identifier()) {
+		// An old registry, or one that is mistaken: only the content itself says.
 		_, d, err = c.Manifest(ctx, reference)
 	}
 	return d, err
+}
+
+func isDigest(d plan.Digest) bool {
+	sum, ok := strings.CutPrefix(string(d), "sha256:")
+	_, err := hex.DecodeString(sum)
+	return ok && err == nil && len(sum) == 64
 }
 
 // Manifest reads the manifest or index that a reference stands for, and checks
@@ -75,7 +83,7 @@ func (c *Client) Manifest(ctx context.Context, reference string) ([]byte, image.
 			want = plan.Digest(ref.Identifier())
 		}
 		if strings.HasPrefix(string(want), "sha256:") && want != d.Digest {
-			return false, &Error{Kind: Corrupt, Host: r.shown, Message: fmt.Sprintf("the manifest is %s instead of %s", d.Digest, want)}
+			return false, &Error{Kind: Corrupt, Host: r.shown, Message: fmt.Sprintf("the manifest is %s instead of %s", d.Digest, line(string(want), 100))}
 		}
 		return false, nil
 	})
@@ -269,6 +277,10 @@ func (b *blobReader) ask() error {
 	from := int64(0)
 	if a.status == http.StatusPartialContent {
 		from = b.off
+		if at := a.header.Get("Content-Range"); at != "" && !strings.HasPrefix(at, fmt.Sprintf("bytes %d-", b.off)) {
+			a.stream.Close()
+			return &Error{Kind: Corrupt, Host: b.r.shown, Message: fmt.Sprintf("it goes on elsewhere than at byte %d", b.off)}
+		}
 	}
 	if known && b.size < 0 {
 		b.size = from + length
