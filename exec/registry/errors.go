@@ -221,7 +221,7 @@ func (h *host) networkError(ctx context.Context, to *url.URL, err error, e *Erro
 	var verify *tls.CertificateVerificationError
 	var unknownCA x509.UnknownAuthorityError
 	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
+	case errors.As(err, &dns) && dns.IsNotFound && strings.TrimSuffix(dns.Name, ".") == to.Hostname(): // and not a proxy's
 		e.Kind = UnknownHost
 	case errors.As(err, &verify), errors.As(err, &unknownCA):
 		e.Kind = Untrusted

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -351,6 +352,24 @@ func TestHostsThatAreNotThere(t *testing.T) {
 		if tries > 3 {
 			t.Errorf("%s: tried %d times", c.reference, tries)
 		}
+	}
+}
+
+// TestProxyThatIsNotThere is a proxy whose name nobody knows, which says nothing of
+// the registry's.
+func TestProxyThatIsNotThere(t *testing.T) {
+	tr := NewTransport(func(*http.Request) (*url.URL, error) {
+		return &url.URL{Scheme: "http", Host: "proxy.invalid:3128", User: url.UserPassword("tester", "correct horse")}, nil
+	})
+	tr.DialContext = func(_ context.Context, _, address string) (net.Conn, error) {
+		host, _, _ := net.SplitHostPort(address)
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+	}
+	c := quick()
+	c.Transport = tr
+	_, err := c.Head(context.Background(), "registry.example/acme/x:a")
+	if want := "ask for registry.example/acme/x:a: registry.example: proxyconnect tcp: dial tcp: lookup proxy.invalid: no such host"; err == nil || err.Error() != want {
+		t.Errorf("error %v", err)
 	}
 }
 
