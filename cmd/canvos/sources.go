@@ -33,7 +33,7 @@ type access struct {
 func accessFlags(d *door, cmd *cobra.Command) *access {
 	r := &access{}
 	cmd.Flags().StringVar(&r.cache, "cache", "", "`directory` of the store (default: canvos in the user's cache directory)")
-	cmd.Flags().StringSliceVar(&r.plainHTTP, "plain-http", nil, "`hosts` that are asked without TLS; loopback always is")
+	cmd.Flags().StringSliceVar(&r.plainHTTP, "plain-http", nil, "`hosts` that may be asked without TLS, where they do not speak it; loopback always may")
 	r.jobs = defaultJobs()
 	cmd.Flags().Var((*atLeastOne)(&r.jobs), "jobs", "how much is done at a time")
 	setting(cmd.Flags(), "cache", "plain-http", "jobs")

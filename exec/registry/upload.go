@@ -104,8 +104,7 @@ func (u *upload) attempt(ctx context.Context) (moved, found bool, err error) {
 	}
 	u.ask = true // the answer, and not the blob, may have been lost
 	moved = u.best.Load() >= best+worthwhile || u.off >= off+worthwhile
-	var e *Error
-	if errors.As(err, &e) {
+	if e := mine(ctx, err); e != nil {
 		switch {
 		case e.uploadLost():
 			e.again, u.session = true, nil
