@@ -1,5 +1,5 @@
-// Package git reads revisions of a repository through the git program, as file
-// trees. It touches neither work tree nor index, writes nothing, and fetches
+// Package git reads revisions of a repository, and what git knows of its work
+// tree, through the git program, as file trees. It touches neither work tree nor index, writes nothing, and fetches
 // nothing: what a shallow or partial clone lacks is an error that says so.
 package git
 
@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync"
 )
 
 // Repo is a repository, bare or not.
@@ -20,6 +21,9 @@ type Repo struct {
 	// Prefix is the slash-separated path from Root to the directory that Open
 	// was given; "" at the root.
 	Prefix string
+
+	mu    sync.Mutex
+	there map[string]checkedOut // nil until it is known
 }
 
 // Open finds the repository that dir lies in.
@@ -145,7 +149,8 @@ func (r *Repo) raw(ctx context.Context, args ...string) ([]byte, error) {
 func (r *Repo) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", r.dir, "--no-replace-objects", "--literal-pathspecs"}, args...)...)
 	// No lock is taken for the sake of an index that is not written, nothing is
-	// fetched into a partial clone, messages are the untranslated ones.
-	cmd.Env = append(cmd.Environ(), "GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
+	// fetched into a partial clone (by protocol where git is older than 2.44),
+	// messages are the untranslated ones.
+	cmd.Env = append(cmd.Environ(), "GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=none", "LC_ALL=C")
 	return cmd
 }
