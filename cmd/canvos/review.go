@@ -116,16 +116,10 @@ func (r *reviewing) exit(review policy.Review) error {
 // sides finds both states.
 func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 	abs := r.absolute(r.path)
-	in := existing(abs)
-	repo, err := git.Open(ctx, in)
+	repo, at, err := r.repositoryOf(ctx, abs)
 	if err != nil {
 		return nil, nil, fail(exitError, "canvos diff A B compares directories", "%s: %v", r.path, err)
 	}
-	rest, err := filepath.Rel(in, abs)
-	if err != nil {
-		return nil, nil, err
-	}
-	at := filepath.ToSlash(filepath.Join(repo.Prefix, rest))
 	headCommit := "HEAD"
 	if r.head != "" {
 		headCommit = r.head
@@ -141,19 +135,18 @@ func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 	if strings.HasSuffix(shown, ".cue") {
 		shown = filepath.ToSlash(filepath.Dir(shown))
 	}
-	if r.head != "" {
-		prefix, strip := r.fromHere(repo, abs, at)
-		if head, err = atRevision(ctx, repo, r.head, revisionPath{at, shown, prefix, strip}, *r.tags, false); err != nil {
-			return nil, nil, err
-		}
-	} else {
-		if repo.Root == "" {
-			return nil, nil, fail(exitUsage, "--head REV names what is judged", "a bare repository has no work tree")
-		}
-		if head, err = r.onDisk(r.path, *r.tags, false); err != nil {
-			return nil, nil, err
-		}
-		head.Name = "the work tree"
+	prefix, strip := r.fromHere(repo, abs, at)
+	in := revisionPath{at, shown, prefix, strip}
+	switch {
+	case r.head != "":
+		head, err = atRevision(ctx, repo, r.head, in, *r.tags, false)
+	case repo.Root == "":
+		err = fail(exitUsage, "--head REV names what is judged", "a bare repository has no work tree")
+	default:
+		head, err = r.inWorkTree(ctx, repo, in, *r.tags, false)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	base, err = atRevision(ctx, repo, commit, revisionPath{at, shown, commit[:min(7, len(commit))] + ":", ""}, *r.tags, false)
 	if err != nil {
@@ -172,7 +165,10 @@ func (d *door) fromHere(repo *git.Repo, abs, at string) (prefix, strip string) {
 	}
 	root := filepath.ToSlash(abs) // as the person came to it; repo.Root has no links
 	if at != "." {
-		root = strings.TrimSuffix(root, "/"+at)
+		var ok bool
+		if root, ok = strings.CutSuffix(root, "/"+at); !ok { // by a link
+			root = filepath.ToSlash(repo.Root)
+		}
 	}
 	return root + "/", filepath.ToSlash(d.dir) + "/"
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -37,6 +38,14 @@ func (s *side) close() {
 	if s.tree != nil {
 		s.tree.Close()
 	}
+}
+
+// lacking says what of a side is not there to be read, in a partial clone.
+func (s *side) lacking() error {
+	if s.tree == nil || s.tree.Missing() == nil {
+		return nil
+	}
+	return fail(exitError, "", "%s: %v", s.Name, s.tree.Missing())
 }
 
 // A place is where a manifest of a side lies.
@@ -119,13 +128,15 @@ func (d *door) evaluated(ctx context.Context, base, head *side, trusted bool) (b
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { b, err = state(ctx, base, headLocks); return err })
 	g.Go(func() (err error) { h, err = state(ctx, head, baseLocks); return err })
-	return b, h, g.Wait()
+	if err = g.Wait(); err == nil {
+		err = cmp.Or(base.lacking(), head.lacking())
+	}
+	return b, h, err
 }
 
-// onDisk is a side of the work tree: all manifests at and below a directory, or
-// the one that a file stands for. relative names them as they lie below it, so
-// that two directories can be compared.
-func (d *door) onDisk(arg string, tags []string, relative bool) (*side, error) {
+// onDisk is a side of files that git knows nothing of: all manifests at and below
+// a directory, or the one that a file stands for, named as they lie below it.
+func (d *door) onDisk(arg string, tags []string) (*side, error) {
 	dir, file := d.absolute(arg), ""
 	if fi, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, fail(exitError, "", "there is no %s", arg)
@@ -150,10 +161,7 @@ func (d *door) onDisk(arg string, tags []string, relative bool) (*side, error) {
 			return place{}, err
 		}
 		p := place{files: m.src.FS, below: below, ask: d.evaluationOf(m)}
-		p.ask.Name, p.ask.Tags = d.nameOf(at), tags
-		if relative {
-			p.ask.Name = below
-		}
+		p.ask.Name, p.ask.Tags = below, tags
 		p.ask.Lock, err = lockText(m.src.FS, m.src.Dir)
 		return p, err
 	}
@@ -177,6 +185,9 @@ func (s *side) add(dirs []string) error {
 // any CUE: what is a manifest at one side is one at the other, even if it cannot
 // be told from its text any more.
 func both(a, b *side) error {
+	if err := cmp.Or(a.lacking(), b.lacking()); err != nil {
+		return err
+	}
 	for _, x := range [][2]*side{{a, b}, {b, a}} {
 		from, to := x[0], x[1]
 		if to.files == nil {
@@ -227,33 +238,31 @@ func lockText(files fs.FS, dir string) ([]byte, error) {
 // what lies below it; prefix and strip are of positions, as in evaluation.
 type revisionPath struct{ at, shown, prefix, strip string }
 
-// atRevision is a side of a commit: all manifests at and below a path in its
-// tree, or the one that a file stands for.
-func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath, tags []string, relative bool) (*side, error) {
-	tree, err := repo.Tree(ctx, rev)
-	if err != nil {
-		return nil, historyFailure(err)
-	}
-	s := &side{Side: policy.Side{Name: rev, Commit: tree.Commit}, tree: tree}
+// inTree is a side of a tree of files: all manifests at and below a path in it, or
+// the one that a file stands for. It closes the tree, also when it fails.
+func inTree(tree *git.Tree, of policy.Side, in revisionPath, tags []string, relative bool) (_ *side, err error) {
+	s := &side{Side: of, tree: tree}
+	defer func() {
+		if err != nil {
+			tree.Close()
+		}
+	}()
 	file, at := "", path.Clean(in.at)
 	dirs := []string{}
 	fi, err := fs.Stat(tree, at)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // everything below it is new
+	case errors.Is(err, fs.ErrNotExist): // everything below it is new, or gone
 	case err != nil:
-		tree.Close()
 		return nil, err
 	case !fi.IsDir():
 		file, at = path.Base(at), path.Dir(at)
 		dirs = append(dirs, at)
 	default:
 		if dirs, err = compile.Find(tree, at); err != nil {
-			tree.Close()
-			return nil, fail(exitError, "", "search %s: %v", rev, err)
+			return nil, fail(exitError, "", "search %s: %v", of.Name, err)
 		}
 	}
 	if s.files, err = fs.Sub(tree, at); err != nil {
-		tree.Close()
 		return nil, err
 	}
 	s.at = func(below string) (place, error) {
@@ -278,11 +287,27 @@ func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath
 	for i := range dirs {
 		dirs[i] = relativeTo(at, dirs[i])
 	}
-	if err := s.add(dirs); err != nil {
-		tree.Close()
-		return nil, err
+	return s, s.add(dirs)
+}
+
+// atRevision is a side of a commit.
+func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath, tags []string, relative bool) (*side, error) {
+	tree, err := repo.Tree(ctx, rev)
+	if err != nil {
+		return nil, historyFailure(err)
 	}
-	return s, nil
+	return inTree(tree, policy.Side{Name: rev, Commit: tree.Commit}, in, tags, relative)
+}
+
+// inWorkTree is a side of what git knows of the work tree: what it tracks and, for
+// a person, what it would add. What a machine made on its way here is no part of a
+// change.
+func (d *door) inWorkTree(ctx context.Context, repo *git.Repo, in revisionPath, tags []string, relative bool) (*side, error) {
+	tree, err := repo.WorkTree(ctx, !d.ci())
+	if err != nil {
+		return nil, fail(exitError, "", "%v", err)
+	}
+	return inTree(tree, policy.Side{Name: "the work tree"}, in, tags, relative)
 }
 
 // moduleIn is the root of the module that a directory of a tree lies in.
@@ -324,7 +349,7 @@ func (d *door) sideNamed(ctx context.Context, arg string, tags []string) (*side,
 		if strings.HasSuffix(arg, ".json") {
 			return d.savedSide(arg)
 		}
-		return d.onDisk(arg, tags, true)
+		return d.sideOnDisk(ctx, arg, tags)
 	}
 	rev, at, hasPath := strings.Cut(arg, ":")
 	repo, err := git.Open(ctx, d.dir)
@@ -350,6 +375,41 @@ func (d *door) sideNamed(ctx context.Context, arg string, tags []string) (*side,
 		s.Name = arg
 	}
 	return s, err
+}
+
+// sideOnDisk is a directory or a manifest: as far as git knows it, if it lies in a
+// repository that knows it at all.
+func (d *door) sideOnDisk(ctx context.Context, arg string, tags []string) (*side, error) {
+	abs := d.absolute(arg)
+	repo, at, err := d.repositoryOf(ctx, abs)
+	if err != nil || repo.Root == "" {
+		return d.onDisk(arg, tags)
+	}
+	prefix, strip := d.fromHere(repo, abs, at)
+	s, err := d.inWorkTree(ctx, repo, revisionPath{at, ".", prefix, strip}, tags, true)
+	if err != nil {
+		return nil, err
+	}
+	if !s.tree.Has(at) {
+		s.close()
+		return d.onDisk(arg, tags)
+	}
+	s.Name = arg
+	return s, nil
+}
+
+// repositoryOf is the repository that a path lies in, and the path in its tree.
+func (d *door) repositoryOf(ctx context.Context, abs string) (*git.Repo, string, error) {
+	in := existing(abs)
+	repo, err := git.Open(ctx, in)
+	if err != nil {
+		return nil, "", err
+	}
+	rest, err := filepath.Rel(in, abs)
+	if err != nil {
+		return nil, "", err
+	}
+	return repo, filepath.ToSlash(filepath.Join(repo.Prefix, rest)), nil
 }
 
 // savedSide is a plan in a file.
