@@ -18,11 +18,13 @@ import (
 // and testdata are passed over, as are links.
 func Find(fsys fs.FS, dir string) ([]string, error) { return find(fsys, dir, "families") }
 
-// FindRules is every such directory that holds policies: a CUE file with a field
-// of that name.
-func FindRules(fsys fs.FS, dir string) ([]string, error) { return find(fsys, dir, "policies") }
+// FindRules is every such directory that holds rules: a CUE file with a field
+// policies or waivers.
+func FindRules(fsys fs.FS, dir string) ([]string, error) {
+	return find(fsys, dir, "policies", "waivers")
+}
 
-func find(fsys fs.FS, dir, field string) ([]string, error) {
+func find(fsys fs.FS, dir string, fields ...string) ([]string, error) {
 	var found []string
 	err := fs.WalkDir(fsys, dir, func(p string, e fs.DirEntry, err error) error {
 		switch name := path.Base(p); {
@@ -35,13 +37,13 @@ func find(fsys fs.FS, dir, field string) ([]string, error) {
 			if p != dir && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || slices.Contains([]string{"cue.mod", "node_modules", "testdata"}, name)) {
 				return fs.SkipDir
 			}
-		case name == lock.Name && e.Type().IsRegular() && field == "families":
+		case name == lock.Name && e.Type().IsRegular() && fields[0] == "families":
 			// What cannot be read any more is still a manifest.
 			if d := path.Dir(p); !slices.Contains(found, d) && HasCUE(fsys, d) {
 				found = append(found, d)
 			}
 		case e.Type().IsRegular() && strings.HasSuffix(name, ".cue") && !strings.HasSuffix(name, "_tool.cue"):
-			if d := path.Dir(p); !slices.Contains(found, d) && names(fsys, p, field) {
+			if d := path.Dir(p); !slices.Contains(found, d) && names(fsys, p, fields) {
 				found = append(found, d)
 			}
 		}
@@ -56,11 +58,11 @@ func find(fsys fs.FS, dir, field string) ([]string, error) {
 // loads it has limits.
 const longestParsed = 1 << 20
 
-// names tells whether a file has a field. One that is not CUE has none: it may
-// belong to another tool.
-func names(fsys fs.FS, file, field string) bool {
+// names tells whether a file has one of the fields. One that is not CUE has none:
+// it may belong to another tool.
+func names(fsys fs.FS, file string, fields []string) bool {
 	b, err := fs.ReadFile(fsys, file)
-	if err != nil || !strings.Contains(string(b), field) {
+	if err != nil || !slices.ContainsFunc(fields, func(f string) bool { return strings.Contains(string(b), f) }) {
 		return false
 	}
 	if len(b) > longestParsed {
@@ -70,17 +72,17 @@ func names(fsys fs.FS, file, field string) bool {
 	if err != nil {
 		return false
 	}
-	return declares(f.Decls, field)
+	return declares(f.Decls, fields)
 }
 
-func declares(decls []ast.Decl, field string) bool {
+func declares(decls []ast.Decl, fields []string) bool {
 	return slices.ContainsFunc(decls, func(d ast.Decl) bool {
 		switch d := d.(type) {
 		case *ast.Field:
-			return labelName(d.Label) == field
+			return slices.Contains(fields, labelName(d.Label))
 		case *ast.EmbedDecl:
 			s, ok := d.Expr.(*ast.StructLit)
-			return ok && declares(s.Elts, field)
+			return ok && declares(s.Elts, fields)
 		}
 		return false
 	})

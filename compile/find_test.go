@@ -38,3 +38,15 @@ func TestFind(t *testing.T) {
 		t.Error("a directory that does not exist is searched without an error")
 	}
 }
+
+func TestFindRules(t *testing.T) {
+	tree := fstest.MapFS{
+		"a/rules.cue":  {Data: []byte("package a\n\npolicies: x: severity: \"deny\"\n")},
+		"b/waived.cue": {Data: []byte("package b\n\nwaivers: {}\n")},
+		"c/images.cue": {Data: []byte("package c\n\nfamilies: {}\n")},
+	}
+	found, err := FindRules(tree, ".")
+	if want := []string{"a", "b"}; err != nil || !slices.Equal(found, want) {
+		t.Errorf("found %q, %v; want %q", found, err, want)
+	}
+}
