@@ -100,7 +100,10 @@ func (d *door) ruleset(ctx context.Context, args []string) (*policy.Ruleset, err
 }
 
 // ruleFile is the policies and waivers of one package.
-type ruleFile struct{ Policies, Waivers compile.Rules }
+type ruleFile struct {
+	Name              string // of its directory, as a person names it
+	Policies, Waivers compile.Rules
+}
 
 // rulesAt reads all policies and waivers at and below a directory, or of the
 // package that a file stands for: apart, unless they are trusted.

@@ -63,6 +63,7 @@ and nothing is fetched.`,
 // reviewing is one run of review.
 type reviewing struct {
 	*door
+	repo                     *git.Repo
 	path, base, head, to     string
 	offline, requireRegistry bool
 	failOn, shape, judgeBy   string
@@ -90,7 +91,11 @@ func (r *reviewing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	review, err := r.judge(ctx, b, h)
+	rules, err := r.besides(ctx, base, head)
+	if err != nil {
+		return err
+	}
+	review, err := r.judge(ctx, b, h, rules)
 	if err != nil {
 		return err
 	}
@@ -120,6 +125,7 @@ func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 	if err != nil {
 		return nil, nil, fail(exitError, "canvos diff A B compares directories", "%s: %v", r.path, err)
 	}
+	r.repo = repo
 	headCommit := "HEAD"
 	if r.head != "" {
 		headCommit = r.head

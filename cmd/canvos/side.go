@@ -40,6 +40,9 @@ func (s *side) close() {
 	}
 }
 
+// short is its commit, as people write it.
+func (s *side) short() string { return s.Commit[:min(7, len(s.Commit))] }
+
 // lacking says what of a side is not there to be read, in a partial clone.
 func (s *side) lacking() error {
 	if s.tree == nil || s.tree.Missing() == nil {

@@ -132,3 +132,11 @@ func (t *Tree) Has(name string) bool {
 	_, err := t.Stat(name)
 	return err == nil
 }
+
+// Submodule is the commit that a submodule follows; "" if there is none at a path.
+func (t *Tree) Submodule(name string) string {
+	if e := t.entries[name]; e != nil && e.mode.IsDir() {
+		return e.id
+	}
+	return ""
+}
