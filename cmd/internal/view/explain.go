@@ -17,6 +17,7 @@ func Code(w io.Writer, s Style, f Format, e problem.Entry) error {
 			jsonEntry
 		}{head("Code"), entryJSON(e)})
 	}
+	e = safe(e)
 	fmt.Fprintf(w, "%s %s\n", s.paint(fmt.Sprintf("%s[%s]:", e.Severity, e.Code), bold), s.paint(e.Title, bold))
 	for _, paragraph := range e.Explanation {
 		fmt.Fprintf(w, "\n%s", wrap(paragraph, "  ", s.reading()))
@@ -47,7 +48,7 @@ func Codes(w io.Writer, s Style, f Format, all []problem.Entry) error {
 			Codes []jsonEntry `json:"codes"`
 		}{head("CodeList"), entries})
 	}
-	for _, e := range all {
+	for _, e := range safe(all) {
 		fmt.Fprintf(w, "%s  %s  %s\n", s.paint(e.Code, bold), pad(string(e.Severity), len(problem.Warning)), e.Title)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 // notices. Places are named from the top of the repository, and are those of its
 // head.
 func ReviewGitHub(w io.Writer, r policy.Review) error {
+	r = safe(r)
 	for _, f := range r.Findings {
 		level := map[policy.Severity]string{policy.SeverityDeny: "error", policy.SeverityWarn: "warning"}[f.Severity]
 		message := findingText(f)

@@ -29,6 +29,7 @@ const (
 // the review alone, and is never longer than 60 kB: what does not fit is
 // counted. Texts of the change are escaped: they neither format nor mention.
 func ReviewMarkdown(w io.Writer, r policy.Review) error {
+	r = safe(r)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n### canvos: %s\n", Comment, headline(r, true))
 	end := markdownEnd(r)

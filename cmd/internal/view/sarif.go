@@ -96,6 +96,7 @@ type (
 // without a place stands at the manifest, since a result needs one to be shown.
 // Places are named from the top of the repository, and are those of its head.
 func ReviewSARIF(w io.Writer, r policy.Review, version string, rules []Rule, lines Lines) error {
+	r, rules = safe(r), safe(rules)
 	known := reportRules(rules, r.Findings)
 	index := map[string]int{}
 	run := sarifRun{
