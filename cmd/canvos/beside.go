@@ -32,7 +32,7 @@ func (r *reviewing) besides(ctx context.Context, base, head *side) (all beside, 
 		}
 		var rules [2][]ruleFile
 		for i, v := range versions {
-			if rules[i], err = r.rulesIn(ctx, v); err != nil {
+			if rules[i], err = r.rulesIn(ctx, []*side{base, head}[i].time, v); err != nil {
 				return all, err
 			}
 		}
@@ -106,7 +106,7 @@ func (r *reviewing) versionsOf(ctx context.Context, arg string, base, head *side
 
 // rulesIn reads the policies and waivers at and below a path of a tree: apart,
 // unless they are trusted.
-func (r *reviewing) rulesIn(ctx context.Context, v version) (all []ruleFile, err error) {
+func (r *reviewing) rulesIn(ctx context.Context, b *budget, v version) (all []ruleFile, err error) {
 	if v.tree == nil {
 		return nil, nil
 	}
@@ -144,7 +144,7 @@ func (r *reviewing) rulesIn(ctx context.Context, v version) (all []ruleFile, err
 		var found []*problem.Problem
 		if *r.trusted {
 			one.Policies, one.Waivers, found = compile.LoadRules(q.source(files))
-		} else if one, found, err = r.rulesApart(ctx, files, q); err != nil {
+		} else if one, found, err = r.rulesApart(ctx, b, files, q); err != nil {
 			return nil, err
 		}
 		one.Name = path.Join(filepath.ToSlash(v.shown), relativeTo(at, dir))

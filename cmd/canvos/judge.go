@@ -51,7 +51,7 @@ func (r *reviewing) judge(ctx context.Context, base, head policy.State, rules be
 			s.to.Manifests = append(s.to.Manifests, sent)
 		}
 	}
-	a, err := r.apart(ctx, fstest.MapFS{}, task{Judge: &q})
+	a, err := r.apart(ctx, fstest.MapFS{}, task{Judge: &q}, r.limits)
 	var stopped *sandbox.Error
 	switch {
 	case errors.As(err, &stopped):

@@ -135,7 +135,7 @@ func (d *door) rulesAt(ctx context.Context, arg string, trusted bool) ([]ruleFil
 		var found []*problem.Problem
 		if trusted {
 			one.Policies, one.Waivers, found = compile.LoadRules(m.src)
-		} else if one, found, err = d.rulesApart(ctx, m.src.FS, d.evaluationOf(m)); err != nil {
+		} else if one, found, err = d.rulesApart(ctx, &budget{all: untrustedTime}, m.src.FS, d.evaluationOf(m)); err != nil {
 			return nil, err
 		}
 		ps = append(ps, found...)

@@ -32,6 +32,7 @@ type side struct {
 	// at is the manifest in a directory of files.
 	at   func(below string) (place, error)
 	root string // of the work tree, absolute; empty if there is none
+	time *budget
 }
 
 func (s *side) close() {
@@ -81,8 +82,10 @@ func (q evaluation) source(files fs.FS) compile.Source {
 // show is how a path in the module is written.
 func (q evaluation) show(p string) string { return strings.TrimPrefix(q.Prefix+p, q.Strip) }
 
-// evaluate evaluates one manifest.
+// evaluate evaluates one manifest. However often it names a file, that is read
+// once.
 func evaluate(files fs.FS, q evaluation) policy.Manifest {
+	files = plan.Remembered(files)
 	in := policy.Input{Name: q.Name, Source: q.source(files)}
 	if q.Lock != nil {
 		in.Lock, in.Unread = compile.ReadLock(q.show(path.Join(q.Dir, lock.Name)), q.Lock)
@@ -101,7 +104,7 @@ func evaluate(files fs.FS, q evaluation) policy.Manifest {
 func (d *door) evaluated(ctx context.Context, base, head *side, trusted bool) (b, h policy.State, err error) {
 	do := d.evaluateApart
 	if trusted {
-		do = func(_ context.Context, files fs.FS, q evaluation) (policy.Manifest, error) {
+		do = func(_ context.Context, _ *budget, files fs.FS, q evaluation) (policy.Manifest, error) {
 			return evaluate(files, q), nil
 		}
 	}
@@ -119,7 +122,7 @@ func (d *door) evaluated(ctx context.Context, base, head *side, trusted bool) (b
 		}
 		for _, p := range s.places {
 			p.ask.Other = other[p.ask.Name]
-			m, err := do(ctx, p.files, p.ask)
+			m, err := do(ctx, s.time, p.files, p.ask)
 			if err != nil {
 				return policy.State{}, err
 			}
@@ -148,7 +151,7 @@ func (d *door) onDisk(arg string, tags []string) (*side, error) {
 	} else if !fi.IsDir() {
 		dir, file = filepath.Dir(dir), filepath.Base(dir)
 	}
-	s := &side{Side: policy.Side{Name: arg}}
+	s := &side{Side: policy.Side{Name: arg}, time: &budget{all: untrustedTime}}
 	dirs := []string{"."}
 	if file == "" {
 		var err error
@@ -244,7 +247,7 @@ type revisionPath struct{ at, shown, prefix, strip string }
 // inTree is a side of a tree of files: all manifests at and below a path in it, or
 // the one that a file stands for. It closes the tree, also when it fails.
 func inTree(tree *git.Tree, of policy.Side, in revisionPath, tags []string, relative bool) (_ *side, err error) {
-	s := &side{Side: of, tree: tree}
+	s := &side{Side: of, tree: tree, time: &budget{all: untrustedTime}}
 	defer func() {
 		if err != nil {
 			tree.Close()

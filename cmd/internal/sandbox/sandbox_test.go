@@ -100,7 +100,7 @@ var jobs = map[string]func(fs.FS, string) ([]string, error){
 func command(files fs.FS) Command {
 	return Command{
 		Path: os.Args[0], Args: []string{os.Args[0], "serve"}, Files: files,
-		Limits: Limits{Wall: 3 * time.Second, Memory: 256 << 20, Stack: 16 << 20, Answer: 32 << 20, Rate: 32 << 20},
+		Limits: Limits{Wall: 3 * time.Second, Memory: 256 << 20, Stack: 16 << 20, Answer: 32 << 20, Rate: 32 << 20, Most: 10 * time.Second},
 	}
 }
 
@@ -210,6 +210,17 @@ func TestLargeFiles(t *testing.T) {
 	var out []string
 	if err := c.Run(context.Background(), work{"hash", "large"}, &out); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestEnd checks that there is an end to that, however much is read.
+func TestEnd(t *testing.T) {
+	c := command(slow{fstest.MapFS{"large": {Data: make([]byte, 64<<20)}}})
+	c.Limits.Wall, c.Limits.Rate, c.Limits.Most = 100*time.Millisecond, 1<<20, 500*time.Millisecond
+	var out []string
+	var e *Error
+	if err := c.Run(context.Background(), work{"hash", "large"}, &out); !errors.As(err, &e) || e.Cause != Time || e.Limits.Wall != c.Limits.Most {
+		t.Errorf("%v", err)
 	}
 }
 
