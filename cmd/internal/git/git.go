@@ -1,6 +1,7 @@
 // Package git reads revisions of a repository, and what git knows of its work
-// tree, through the git program, as file trees. It touches neither work tree nor index, writes nothing, and fetches
-// nothing: what a shallow or partial clone lacks is an error that says so.
+// tree, through the git program, as file trees. It touches neither work tree nor
+// index, writes nothing, and fetches nothing: what a shallow or partial clone lacks
+// is an error that says so.
 package git
 
 import (
@@ -85,13 +86,19 @@ func (r *Repo) MergeBase(ctx context.Context, a, b string) (string, error) {
 	return "", fmt.Errorf("%s and %s have no common history", a, b)
 }
 
-// Upstream is the branch that the current one follows, such as "origin/main";
-// without one, the remote's default branch; "" when there is neither.
+// Upstream is the branch that the current one will be merged into, as far as that
+// can be told: the one it follows, such as "origin/main"; else the remote's default
+// branch, or its main or master; "" if there is none. A remote branch of the
+// current one's name is its own copy, and nothing is merged into that.
 func (r *Repo) Upstream(ctx context.Context) string {
-	for _, rev := range []string{"@{upstream}", "refs/remotes/origin/HEAD"} {
-		if name, err := r.run(ctx, "rev-parse", "--verify", "--quiet", "--abbrev-ref", rev); err == nil && name != "" {
-			return name
+	current, err := r.run(ctx, "symbolic-ref", "--quiet", "--short", "HEAD")
+	detached := err != nil
+	for _, rev := range []string{"@{upstream}", "refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master"} {
+		name, err := r.run(ctx, "rev-parse", "--verify", "--quiet", "--abbrev-ref", rev)
+		if err != nil || name == "" || rev == "@{upstream}" && !detached && strings.HasSuffix(name, "/"+current) {
+			continue
 		}
+		return name
 	}
 	return ""
 }

@@ -130,6 +130,35 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestUpstream checks that a branch is not compared with its own copy.
+func TestUpstream(t *testing.T) {
+	ctx := context.Background()
+	dir := repo(t)
+	out := t.TempDir()
+	sh(t, out, "git clone -q '"+dir+"' clone")
+	clone := filepath.Join(out, "clone")
+	sh(t, clone, "git config user.name t; git config user.email t@example.com")
+	for _, c := range []struct{ do, want string }{
+		{"true", "origin/main"},
+		{"git checkout -q -b feature/pr origin/side", "origin/side"},
+		{"git push -q -u origin feature/pr", "origin/main"},
+		{"git remote set-head origin -d", "origin/main"},
+		{"git branch -q --set-upstream-to origin/side", "origin/side"},
+		{"git checkout -q -b local main; git branch -q --set-upstream-to main", "main"},
+		{"git checkout -q --detach", "origin/main"},
+		{"git checkout -q feature/pr; git branch -q --set-upstream-to origin/feature/pr; git branch -q -r -d origin/main", ""},
+	} {
+		sh(t, clone, c.do)
+		r, err := Open(ctx, clone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Upstream(ctx); got != c.want {
+			t.Errorf("after %s: %q, want %q", c.do, got, c.want)
+		}
+	}
+}
+
 func TestClones(t *testing.T) {
 	ctx := context.Background()
 	dir := repo(t)
