@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -189,17 +190,16 @@ func existing(abs string) string {
 	}
 }
 
-// announced are what systems of continuous integration say that a change is to
-// be merged into: commits first, then branches.
-var announced = []struct{ variable, kind string }{
-	{"CI_MERGE_REQUEST_DIFF_BASE_SHA", "commit"},      // GitLab
-	{"GITHUB_BASE_REF", "branch"},                     // GitHub
-	{"CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "branch"}, // GitLab
-	{"BITBUCKET_PR_DESTINATION_BRANCH", "branch"},     // Bitbucket
-	{"SYSTEM_PULLREQUEST_TARGETBRANCH", "branch"},     // Azure Pipelines: refs/heads/main
-	{"BUILDKITE_PULL_REQUEST_BASE_BRANCH", "branch"},  // Buildkite
-	{"CHANGE_TARGET", "branch"},                       // Jenkins
-	{"DRONE_TARGET_BRANCH", "branch"},                 // Drone, Woodpecker
+// announced are the branches that systems of continuous integration say that a
+// change is to be merged into.
+var announced = []string{
+	"GITHUB_BASE_REF",
+	"CI_MERGE_REQUEST_TARGET_BRANCH_NAME", // GitLab
+	"BITBUCKET_PR_DESTINATION_BRANCH",
+	"SYSTEM_PULLREQUEST_TARGETBRANCH", // Azure Pipelines: refs/heads/main
+	"BUILDKITE_PULL_REQUEST_BASE_BRANCH",
+	"CHANGE_TARGET",       // Jenkins
+	"DRONE_TARGET_BRANCH", // Drone, Woodpecker
 }
 
 // baseOf is what a change is compared with: its name, and the commit.
@@ -211,17 +211,13 @@ func (r *reviewing) baseOf(ctx context.Context, repo *git.Repo, head string) (na
 		}
 		return r.base, commit, nil
 	}
-	for _, a := range announced {
-		v := strings.TrimPrefix(r.env(a.variable), "refs/heads/")
-		switch {
-		case v == "":
+	if name, commit, err := r.gitlabBase(ctx, repo, head); commit != "" || err != nil {
+		return name, commit, err
+	}
+	for _, variable := range announced {
+		v := strings.TrimPrefix(r.env(variable), "refs/heads/")
+		if v == "" {
 			continue
-		case a.kind == "commit":
-			commit, err := repo.Commit(ctx, v)
-			if err != nil {
-				return "", "", historyFailure(err)
-			}
-			return v[:min(7, len(v))], commit, nil
 		}
 		branch := "origin/" + v
 		if _, err := repo.Commit(ctx, branch); err != nil {
@@ -240,7 +236,35 @@ func (r *reviewing) baseOf(ctx context.Context, repo *git.Repo, head string) (na
 			return mergeBase(ctx, repo, branch, head)
 		}
 	}
-	return "", "", fail(exitUsage, "--base REV names it", "there is no upstream branch to compare with")
+	return "", "", fail(exitUsage, "--base REV names it", "there is no branch to compare with: neither one that is followed, nor origin/HEAD, main or master")
+}
+
+// gitlabBase is what GitLab announces in merge requests; "" if it does not. It
+// gives commits, and fetches no branch. That where the request left its target is
+// not enough where head is a merge of both: the target's later changes would be
+// the request's. Where more is known, it is the newest that counts.
+func (r *reviewing) gitlabBase(ctx context.Context, repo *git.Repo, head string) (name, commit string, err error) {
+	if tip := r.env("CI_MERGE_REQUEST_TARGET_BRANCH_SHA"); tip != "" { // of merged results alone
+		name, commit, err = mergeBase(ctx, repo, tip, head)
+		return cmp.Or(r.env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"), name[:min(7, len(name))]), commit, err
+	}
+	left := r.env("CI_MERGE_REQUEST_DIFF_BASE_SHA")
+	if left == "" {
+		return "", "", nil
+	}
+	name = left[:min(7, len(left))]
+	if target := "origin/" + r.env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"); target != "origin/" {
+		newer, err := repo.MergeBase(ctx, target, head)
+		if err == nil {
+			if both, err := repo.MergeBase(ctx, left, newer); err != nil || both != newer {
+				return target, newer, nil
+			}
+		}
+	}
+	if commit, err = repo.Commit(ctx, left); err != nil {
+		return "", "", historyFailure(err)
+	}
+	return name, commit, nil
 }
 
 func mergeBase(ctx context.Context, repo *git.Repo, branch, head string) (string, string, error) {
