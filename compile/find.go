@@ -128,6 +128,52 @@ func (f *finder) manifest(dir string) bool {
 	return mentioned && slices.ContainsFunc(files, s.declares)
 }
 
+// SamePackage is a file of the package that a file stands for, in the same
+// directory of another tree: the file itself if it is there, else another of that
+// package, else one of a package that is there alone, since then the package has
+// another name. "" is none.
+func SamePackage(fsys, other fs.FS, file string) string {
+	dir, name := path.Dir(file), path.Base(file)
+	if exists(fsys, file) {
+		return name
+	}
+	here, there := packagesIn(fsys, dir), packagesIn(other, dir)
+	for clause, files := range there {
+		if slices.Contains(files, name) && len(here[clause]) > 0 {
+			return here[clause][0]
+		}
+	}
+	var alone []string
+	for clause, files := range here {
+		if len(there[clause]) == 0 {
+			alone = append(alone, files...)
+		}
+	}
+	slices.Sort(alone)
+	return append(alone, "")[0]
+}
+
+// packagesIn are the files of each package in a directory, sorted. What cannot be
+// read belongs to the package "".
+func packagesIn(fsys fs.FS, dir string) map[string][]string {
+	all := map[string][]string{}
+	entries, err := fs.ReadDir(fsys, dir)
+	if err != nil {
+		return all
+	}
+	s := &search{fsys: fsys, parsed: map[string]*ast.File{}}
+	for _, e := range entries {
+		if name := e.Name(); isPart(name) && !e.IsDir() {
+			clause := ""
+			if f := s.parse(path.Join(dir, name)); f != nil {
+				clause = f.PackageName()
+			}
+			all[clause] = append(all[clause], name)
+		}
+	}
+	return all
+}
+
 // isPart tells whether a file of such a name belongs to packages.
 func isPart(name string) bool {
 	return strings.HasSuffix(name, ".cue") && !strings.HasSuffix(name, "_tool.cue") && name[0] != '.' && name[0] != '_'

@@ -122,3 +122,29 @@ func TestFindLong(t *testing.T) {
 		t.Errorf("%q, %v", found, err)
 	}
 }
+
+func TestSamePackage(t *testing.T) {
+	tree := func(files map[string]string) fs.FS {
+		all := fstest.MapFS{}
+		for name, clause := range files {
+			all[name] = &fstest.MapFile{Data: []byte(clause)}
+		}
+		return all
+	}
+	for _, c := range []struct {
+		why         string
+		here, there map[string]string
+		want        string
+	}{
+		{"it is there", map[string]string{"e/a.cue": "package x"}, map[string]string{"e/a.cue": "package y"}, "a.cue"},
+		{"it has another name", map[string]string{"e/b.cue": "package x", "e/c.cue": "package y"}, map[string]string{"e/a.cue": "package x", "e/c.cue": "package y"}, "b.cue"},
+		{"so has its package", map[string]string{"e/b.cue": "package z", "e/c.cue": "package y"}, map[string]string{"e/a.cue": "package x", "e/c.cue": "package y"}, "b.cue"},
+		{"it is new", map[string]string{"e/c.cue": "package y"}, map[string]string{"e/a.cue": "package x", "e/c.cue": "package y"}, ""},
+		{"it is nowhere", map[string]string{"e/c.cue": "package y"}, map[string]string{"e/c.cue": "package y"}, ""},
+		{"it cannot be read", map[string]string{"e/b.cue": "package x"}, map[string]string{"e/a.cue": "package"}, "b.cue"},
+	} {
+		if got := SamePackage(tree(c.here), tree(c.there), "e/a.cue"); got != c.want {
+			t.Errorf("%s: %q, want %q", c.why, got, c.want)
+		}
+	}
+}

@@ -138,30 +138,48 @@ func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	shown := r.nameOf(abs)
-	if strings.HasSuffix(shown, ".cue") {
-		shown = filepath.ToSlash(filepath.Dir(shown))
+	was, err := repo.Tree(ctx, commit)
+	if err != nil {
+		return nil, nil, historyFailure(err)
 	}
-	prefix, strip := r.fromHere(repo, abs, at)
-	in := revisionPath{at, shown, prefix, strip}
+	is, of, err := r.headTree(ctx, repo)
+	if err != nil {
+		was.Close()
+		return nil, nil, err
+	}
+	in := revisionPath{at: at, shown: r.nameOf(abs), prefix: commit[:min(7, len(commit))] + ":"}
+	there := in
+	there.prefix, there.strip = r.fromHere(repo, abs, at)
+	if strings.HasSuffix(at, ".cue") {
+		in, there = in.asPackage(was, is), there.asPackage(is, was)
+	}
+	if base, err = inTree(was, policy.Side{Name: name, Commit: was.Commit}, in, *r.tags, false); err != nil {
+		is.Close()
+		return nil, nil, err
+	}
+	if head, err = inTree(is, of, there, *r.tags, false); err != nil {
+		base.close()
+		return nil, nil, err
+	}
+	head.root = repo.Root
+	return base, head, nil
+}
+
+// headTree is what is judged: a revision, or the work tree.
+func (r *reviewing) headTree(ctx context.Context, repo *git.Repo) (*git.Tree, policy.Side, error) {
+	of := policy.Side{Name: "the work tree"}
 	switch {
 	case r.head != "":
-		head, err = atRevision(ctx, repo, r.head, in, *r.tags, false)
+		tree, err := repo.Tree(ctx, r.head)
+		if err != nil {
+			return nil, of, historyFailure(err)
+		}
+		return tree, policy.Side{Name: r.head, Commit: tree.Commit}, nil
 	case repo.Root == "":
-		err = fail(exitUsage, "--head REV names what is judged", "a bare repository has no work tree")
-	default:
-		head, err = r.inWorkTree(ctx, repo, in, *r.tags, false)
+		return nil, of, fail(exitUsage, "--head REV names what is judged", "a bare repository has no work tree")
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	base, err = atRevision(ctx, repo, commit, revisionPath{at, shown, commit[:min(7, len(commit))] + ":", ""}, *r.tags, false)
-	if err != nil {
-		head.close()
-		return nil, nil, err
-	}
-	base.Name, head.root = name, repo.Root
-	return base, head, nil
+	tree, err := r.workTree(ctx, repo)
+	return tree, of, err
 }
 
 // fromHere is what makes a path in the repository one from the working directory:

@@ -32,7 +32,9 @@ type side struct {
 	// at is the manifest in a directory of files.
 	at   func(below string) (place, error)
 	root string // of the work tree, absolute; empty if there is none
-	time *budget
+	// alone says that it is one package, as in revisionPath.
+	alone bool
+	time  *budget
 }
 
 func (s *side) close() {
@@ -196,7 +198,7 @@ func both(a, b *side) error {
 	}
 	for _, x := range [][2]*side{{a, b}, {b, a}} {
 		from, to := x[0], x[1]
-		if to.files == nil {
+		if to.files == nil || to.alone {
 			continue
 		}
 		var missing []string
@@ -242,21 +244,39 @@ func lockText(files fs.FS, dir string) ([]byte, error) {
 
 // revisionPath is a path in a revision's tree. shown is how it is written before
 // what lies below it; prefix and strip are of positions, as in evaluation.
-type revisionPath struct{ at, shown, prefix, strip string }
+type revisionPath struct {
+	at, shown, prefix, strip string
+	// alone says that the package of a file in the directory is meant, not what
+	// lies below; without a file there is none.
+	alone bool
+	file  string
+}
+
+// asPackage is the package that a file stands for, under whatever name a file of it
+// lies in its directory; other is the tree of the other side.
+func (in revisionPath) asPackage(tree, other fs.FS) revisionPath {
+	in.alone, in.file = true, compile.SamePackage(tree, other, in.at)
+	in.at, in.shown = path.Dir(in.at), path.Dir(in.shown)
+	return in
+}
 
 // inTree is a side of a tree of files: all manifests at and below a path in it, or
 // the one that a file stands for. It closes the tree, also when it fails.
 func inTree(tree *git.Tree, of policy.Side, in revisionPath, tags []string, relative bool) (_ *side, err error) {
-	s := &side{Side: of, tree: tree, time: &budget{all: untrustedTime}}
+	s := &side{Side: of, tree: tree, alone: in.alone, time: &budget{all: untrustedTime}}
 	defer func() {
 		if err != nil {
 			tree.Close()
 		}
 	}()
-	file, at := "", path.Clean(in.at)
+	file, at := in.file, path.Clean(in.at)
 	dirs := []string{}
 	fi, err := fs.Stat(tree, at)
 	switch {
+	case in.alone:
+		if file != "" {
+			dirs = append(dirs, at)
+		}
 	case errors.Is(err, fs.ErrNotExist): // everything below it is new, or gone
 	case err != nil:
 		return nil, err
@@ -305,15 +325,14 @@ func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath
 	return inTree(tree, policy.Side{Name: rev, Commit: tree.Commit}, in, tags, relative)
 }
 
-// inWorkTree is a side of what git knows of the work tree: what it tracks and, for
-// a person, what it would add. What a machine made on its way here is no part of a
-// change.
-func (d *door) inWorkTree(ctx context.Context, repo *git.Repo, in revisionPath, tags []string, relative bool) (*side, error) {
+// workTree is what git knows of the work tree: what it tracks and, for a person,
+// what it would add. What a machine made on its way here is no part of a change.
+func (d *door) workTree(ctx context.Context, repo *git.Repo) (*git.Tree, error) {
 	tree, err := repo.WorkTree(ctx, !d.ci())
 	if err != nil {
 		return nil, fail(exitError, "", "%v", err)
 	}
-	return inTree(tree, policy.Side{Name: "the work tree"}, in, tags, relative)
+	return tree, nil
 }
 
 // moduleIn is the root of the module that a directory of a tree lies in.
@@ -376,7 +395,7 @@ func (d *door) sideNamed(ctx context.Context, arg string, tags []string) (*side,
 		}
 		return nil, fail(exitError, "a directory, a CUE file, a saved plan, REV or REV:PATH", "there is no %s, and no revision %q", arg, rev)
 	}
-	s, err := atRevision(ctx, repo, rev, revisionPath{at, ".", rev + ":", ""}, tags, true)
+	s, err := atRevision(ctx, repo, rev, revisionPath{at: at, shown: ".", prefix: rev + ":"}, tags, true)
 	if err == nil {
 		s.Name = arg
 	}
@@ -392,16 +411,15 @@ func (d *door) sideOnDisk(ctx context.Context, arg string, tags []string) (*side
 		return d.onDisk(arg, tags)
 	}
 	prefix, strip := d.fromHere(repo, abs, at)
-	s, err := d.inWorkTree(ctx, repo, revisionPath{at, ".", prefix, strip}, tags, true)
+	tree, err := d.workTree(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	if !s.tree.Has(at) {
-		s.close()
+	if !tree.Has(at) {
+		tree.Close()
 		return d.onDisk(arg, tags)
 	}
-	s.Name = arg
-	return s, nil
+	return inTree(tree, policy.Side{Name: arg}, revisionPath{at: at, shown: ".", prefix: prefix, strip: strip}, tags, true)
 }
 
 // repositoryOf is the repository that a path lies in, and the path in its tree.
