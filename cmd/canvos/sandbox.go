@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -147,7 +148,7 @@ func (d *door) evaluateApart(ctx context.Context, b *budget, files fs.FS, q eval
 	a, err := d.within(ctx, b, files, task{Evaluate: &q})
 	switch {
 	case stopped(err):
-		return policy.Manifest{Name: q.Name, Problems: []*problem.Problem{tooMuch(err, q)}}, nil
+		return policy.Manifest{Name: q.Name, Problems: []*problem.Problem{tooMuch(err, files, q)}}, nil
 	case err != nil:
 		return policy.Manifest{}, fmt.Errorf("evaluate %s: %w", q.Name, err)
 	}
@@ -160,16 +161,26 @@ func (d *door) rulesApart(ctx context.Context, b *budget, files fs.FS, q evaluat
 	a, err := d.within(ctx, b, files, task{Rules: &q})
 	switch {
 	case stopped(err):
-		return ruleFile{}, []*problem.Problem{tooMuch(err, q)}, nil
+		return ruleFile{}, []*problem.Problem{tooMuch(err, files, q)}, nil
 	case err != nil:
 		return ruleFile{}, nil, fmt.Errorf("evaluate %s: %w", q.Name, err)
 	}
 	return a.Rules, a.Problems, nil
 }
 
-// tooMuch is what could not be evaluated for, as a problem of it.
-func tooMuch(e error, q evaluation) *problem.Problem {
-	p := problemAt("CV0010", "it is not evaluated: "+e.Error(), plan.Pos{File: q.show(path.Join(q.Dir, q.File))})
+// tooMuch is what could not be evaluated for, as a problem of it. It stands at a
+// file, since nobody shows what stands at a directory.
+func tooMuch(e error, files fs.FS, q evaluation) *problem.Problem {
+	at := path.Join(q.Dir, q.File)
+	if entries, err := fs.ReadDir(files, q.Dir); err == nil && q.File == "" {
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), ".cue") {
+				at = path.Join(q.Dir, e.Name())
+				break
+			}
+		}
+	}
+	p := problemAt("CV0010", "it is not evaluated: "+e.Error(), plan.Pos{File: q.show(at)})
 	p.Help = "look for loops, products of disjunctions and values that double; --trusted evaluates it without limits"
 	return p
 }

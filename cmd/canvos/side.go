@@ -82,7 +82,9 @@ func (q evaluation) source(files fs.FS) compile.Source {
 }
 
 // show is how a path in the module is written.
-func (q evaluation) show(p string) string { return strings.TrimPrefix(q.Prefix+p, q.Strip) }
+func (q evaluation) show(p string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(q.Prefix+p, q.Strip), "/.")
+}
 
 // evaluate evaluates one manifest. However often it names a file, that is read
 // once.
