@@ -88,8 +88,11 @@ func excerpts(w io.Writer, s Style, places []plan.Pos, colour string, lines Line
 		}
 		fmt.Fprintf(w, "  %s\n", strings.Join(names, " · "))
 		for _, at := range group {
+			if at.Line == 0 {
+				continue // of the file as a whole, which may be a large one
+			}
 			line, ok := lines(at.File, at.Line)
-			if at.Line == 0 || !ok || strings.TrimSpace(line) == "" {
+			if !ok || strings.TrimSpace(line) == "" {
 				continue
 			}
 			excerpt(w, s, at, line, digits, colour)
