@@ -2,9 +2,11 @@ package compile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"canvos.dev/compile/plan"
@@ -44,6 +46,12 @@ func (r *recipe) dockerfile(c chain) chain {
 
 const instructionsHelp = "RUN, COPY, ADD of local files, ARG, ENV and WORKDIR can be carried out"
 
+// unsupported are instructions that Dockerfiles have and recipes do not.
+var unsupported = []string{"CMD", "ENTRYPOINT", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "SHELL", "STOPSIGNAL", "USER", "VOLUME"}
+
+// instructionFlags are flags that instructions have.
+var instructionFlags = []string{"--chmod", "--chown", "--exclude", "--from", "--link", "--mount", "--network", "--parents", "--security"}
+
 type dockerfile struct {
 	*recipe
 	dir    string // of the file, from the manifest's
@@ -52,10 +60,19 @@ type dockerfile struct {
 	copies int
 }
 
+// instruction carries out one. The file may be another than it is said to be, one
+// that holds a secret: an error names what Dockerfiles have, and paths that are
+// copied, and repeats nothing else.
 func (d *dockerfile) instruction(i instruction) error {
-	if strings.HasPrefix(i.rest, "--") {
-		flag, _, _ := strings.Cut(i.rest, " ")
-		return fmt.Errorf("%s %s cannot be carried out", i.name, flag)
+	switch i.name {
+	case "RUN", "COPY", "ADD", "FROM":
+		if strings.HasPrefix(i.rest, "--") {
+			flag, _, _ := strings.Cut(strings.Fields(i.rest)[0], "=")
+			if !slices.Contains(instructionFlags, flag) {
+				flag = "with flags"
+			}
+			return fmt.Errorf("%s %s cannot be carried out", i.name, flag)
+		}
 	}
 	switch i.name {
 	case "RUN":
@@ -64,7 +81,7 @@ func (d *dockerfile) instruction(i instruction) error {
 		}
 		command := i.rest
 		if strings.HasPrefix(command, "[") {
-			words, err := jsonWords(command)
+			words, err := jsonWords(i)
 			if err != nil {
 				return err
 			}
@@ -80,10 +97,13 @@ func (d *dockerfile) instruction(i instruction) error {
 	case "FROM":
 		// Upstream's own begins with ARG BASE, FROM $BASE.
 		if i.rest != "$BASE" && i.rest != "${BASE}" {
-			return fmt.Errorf("FROM %s: the base image is the family's", i.rest)
+			return errors.New("FROM names another image: the base image is the family's")
 		}
 	default:
-		return fmt.Errorf("%s cannot be carried out", i.name)
+		if slices.Contains(unsupported, i.name) {
+			return fmt.Errorf("%s cannot be carried out", i.name)
+		}
+		return errors.New("no instruction begins here")
 	}
 	return nil
 }
@@ -94,11 +114,11 @@ func (d *dockerfile) variable(i instruction) error {
 		name, value, ok = strings.Cut(i.rest, " ")
 	}
 	if !identifier.MatchString(name) {
-		return fmt.Errorf("%s %s is not one variable", i.name, i.rest)
+		return fmt.Errorf("%s does not set one variable", i.name)
 	}
 	if i.name == "ENV" {
 		if !ok {
-			return fmt.Errorf("ENV %s has no value", name)
+			return errors.New("ENV without a value")
 		}
 		d.script.add("export "+name, name+"="+value)
 		return nil
@@ -114,7 +134,7 @@ func (d *dockerfile) copy(i instruction) error {
 	words := strings.Fields(i.rest)
 	if strings.HasPrefix(i.rest, "[") {
 		var err error
-		if words, err = jsonWords(i.rest); err != nil {
+		if words, err = jsonWords(i); err != nil {
 			return err
 		}
 	}
@@ -124,7 +144,7 @@ func (d *dockerfile) copy(i instruction) error {
 	to := words[len(words)-1]
 	for _, from := range words[:len(words)-1] {
 		if strings.Contains(from, "://") || strings.ContainsAny(from, "*?[$") || i.name == "ADD" && isArchive(from) {
-			return fmt.Errorf("%s %s: only local files and directories, by name", i.name, from)
+			return fmt.Errorf("%s takes only local files and directories, by name", i.name)
 		}
 		d.copies++
 		at := fmt.Sprintf("/run/canvos/copy/%d", d.copies)
@@ -145,10 +165,10 @@ func (d *dockerfile) copy(i instruction) error {
 	return nil
 }
 
-func jsonWords(text string) ([]string, error) {
+func jsonWords(i instruction) ([]string, error) {
 	var words []string
-	if err := json.Unmarshal([]byte(text), &words); err != nil || len(words) == 0 {
-		return nil, fmt.Errorf("%s is not a list of words", text)
+	if err := json.Unmarshal([]byte(i.rest), &words); err != nil || len(words) == 0 {
+		return nil, fmt.Errorf("%s begins with a list that is no JSON list of words", i.name)
 	}
 	return words, nil
 }

@@ -7,8 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"testing/fstest"
+	"unicode/utf8"
 
 	"cuelang.org/go/mod/modfile"
 	"cuelang.org/go/mod/module"
@@ -98,14 +100,35 @@ func (m mount) Open(name string) (fs.File, error) {
 		return openBytes(name, m.stdin)
 	}
 	f, err := m.user.Open(name)
-	if err != nil || m.intake == nil {
-		return f, err
+	if err != nil {
+		return nil, err
 	}
-	if info, err := f.Stat(); err == nil && !m.intake.admit(name, info) {
+	info, err := f.Stat()
+	if err != nil {
+		return f, nil
+	}
+	if d, ok := f.(fs.ReadDirFile); ok && info.IsDir() {
+		return nameable{d}, nil
+	}
+	if !m.intake.admit(name, info) {
 		f.Close()
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errLarge}
 	}
 	return f, nil
+}
+
+// nameable is a directory without names that are not UTF-8: nothing can open
+// them, and the loader opens all that it is shown.
+type nameable struct{ fs.ReadDirFile }
+
+func (d nameable) ReadDir(n int) ([]fs.DirEntry, error) {
+	for {
+		list, err := d.ReadDirFile.ReadDir(n)
+		list = slices.DeleteFunc(list, func(e fs.DirEntry) bool { return !utf8.ValidString(e.Name()) })
+		if len(list) > 0 || n <= 0 || err != nil {
+			return list, err
+		}
+	}
 }
 
 // below is name as seen from dir, "." for dir itself.

@@ -324,9 +324,9 @@ func TestDockerfile(t *testing.T) {
 		{"COPY [\"files\", \"/etc/my app\"]\nCOPY x.conf y.conf /etc/\n", "mkdir -p '/etc/my app'\ncp -a /run/canvos/copy/1/. '/etc/my app'/\n" +
 			"mkdir -p /etc/\ncp -a /run/canvos/copy/2/x.conf /etc/\nmkdir -p /etc/\ncp -a /run/canvos/copy/3/y.conf /etc/\n", ""},
 		{"RUN true\nEXPOSE 80\n", "", "docker/Dockerfile:2: EXPOSE cannot be carried out"},
-		{"COPY --from=x a b", "", "docker/Dockerfile:1: COPY --from=x cannot be carried out"},
-		{"FROM debian", "", "docker/Dockerfile:1: FROM debian: the base image is the family's"},
-		{"ADD https://x.example/y /y", "", "docker/Dockerfile:1: ADD https://x.example/y: only local files"},
+		{"COPY --from=x a b", "", "docker/Dockerfile:1: COPY --from cannot be carried out"},
+		{"FROM debian", "", "docker/Dockerfile:1: FROM names another image: the base image is the family's"},
+		{"ADD https://x.example/y /y", "", "docker/Dockerfile:1: ADD takes only local files"},
 		{"RUN <<EOF\ntrue\nEOF\n", "", "docker/Dockerfile:1: RUN with a here-document"},
 	} {
 		file := *fsys["docker/x.conf"]

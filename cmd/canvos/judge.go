@@ -17,6 +17,7 @@ type judging struct {
 	Base, Head      sentState
 	ByHead          bool // the head's policies and waivers judge, not the base's
 	Rules           []ruleFile
+	Changes         []policy.RulesChange // of rules that are not a manifest's
 	RequireRegistry bool
 	Observed        policy.Observed
 	Today           string // YYYY-MM-DD
@@ -30,18 +31,10 @@ type sentState struct {
 
 // judge compares both sides and judges the change. What judges was merged before,
 // unless policies are taken from elsewhere: then they are evaluated apart, too.
-func (r *reviewing) judge(ctx context.Context, base, head policy.State) (policy.Review, error) {
-	q := judging{ByHead: r.judgeBy == "head", RequireRegistry: r.requireRegistry, Today: time.Now().UTC().Format(time.DateOnly)}
+func (r *reviewing) judge(ctx context.Context, base, head policy.State, rules beside) (policy.Review, error) {
+	q := judging{Rules: rules.judging, Changes: rules.changes, ByHead: r.judgeBy == "head", RequireRegistry: r.requireRegistry, Today: time.Now().UTC().Format(time.DateOnly)}
 	c := policy.Compare(base, head)
 	q.Observed = r.observe(ctx, c)
-	seen := map[string]bool{}
-	for _, arg := range r.policies {
-		found, err := r.rulesAt(ctx, arg, *r.trusted, seen)
-		if err != nil {
-			return policy.Review{}, err
-		}
-		q.Rules = append(q.Rules, found...)
-	}
 	if *r.trusted || !q.ByHead && len(q.Rules) == 0 {
 		return q.by(c, q.ruleset(base, head)), nil
 	}
@@ -58,7 +51,7 @@ func (r *reviewing) judge(ctx context.Context, base, head policy.State) (policy.
 			s.to.Manifests = append(s.to.Manifests, sent)
 		}
 	}
-	a, err := r.apart(ctx, fstest.MapFS{}, task{Judge: &q})
+	a, err := r.apart(ctx, fstest.MapFS{}, task{Judge: &q}, r.limits)
 	var stopped *sandbox.Error
 	switch {
 	case errors.As(err, &stopped):
@@ -97,7 +90,7 @@ func (q *judging) by(c *policy.Comparison, set *policy.Ruleset) policy.Review {
 		s.Severity, s.Off = policy.SeverityDeny, false
 		set.Settings["registry-unchecked"] = s
 	}
-	return policy.Judge(c, policy.Options{Today: q.Today, Rules: set, Observed: q.Observed})
+	return policy.Judge(c, policy.Options{Today: q.Today, Rules: set, Changes: q.Changes, Observed: q.Observed})
 }
 
 // ruleset is what judges: the policies and waivers of base, which a change cannot

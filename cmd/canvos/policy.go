@@ -131,7 +131,7 @@ func (d *door) tryRules(ctx context.Context, args []string, trusted, cases bool)
 	if trusted || len(q.Rules) == 0 {
 		return q.try(), nil
 	}
-	a, err := d.apart(ctx, fstest.MapFS{}, task{Try: &q})
+	a, err := d.apart(ctx, fstest.MapFS{}, task{Try: &q}, d.limits)
 	if stopped, ok := errors.AsType[*sandbox.Error](err); ok {
 		p := problemAt("CV0010", "the policies are not evaluated: "+stopped.Error(), plan.Pos{})
 		p.Help = "look for loops and values that double; --trusted evaluates them without limits"
@@ -148,7 +148,10 @@ func (d *door) tryRules(ctx context.Context, args []string, trusted, cases bool)
 }
 
 // ruleFile is the policies and waivers of one package.
-type ruleFile struct{ Policies, Waivers compile.Rules }
+type ruleFile struct {
+	Name              string // of its directory, as a person names it
+	Policies, Waivers compile.Rules
+}
 
 // rulesAt reads all policies and waivers at and below a directory, or of the
 // package that a file stands for: apart, unless they are trusted. What was seen is
@@ -186,7 +189,7 @@ func (d *door) rulesAt(ctx context.Context, arg string, trusted bool, seen map[s
 		var found []*problem.Problem
 		if trusted {
 			one.Policies, one.Waivers, found = compile.LoadRules(m.src)
-		} else if one, found, err = d.rulesApart(ctx, m.src.FS, d.evaluationOf(m)); err != nil {
+		} else if one, found, err = d.rulesApart(ctx, &budget{all: untrustedTime}, m.src.FS, d.evaluationOf(m)); err != nil {
 			return nil, err
 		}
 		ps = append(ps, found...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -63,6 +64,7 @@ and nothing is fetched.`,
 // reviewing is one run of review.
 type reviewing struct {
 	*door
+	repo                     *git.Repo
 	path, base, head, to     string
 	offline, requireRegistry bool
 	failOn, shape, judgeBy   string
@@ -90,7 +92,11 @@ func (r *reviewing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	review, err := r.judge(ctx, b, h)
+	rules, err := r.besides(ctx, base, head)
+	if err != nil {
+		return err
+	}
+	review, err := r.judge(ctx, b, h, rules)
 	if err != nil {
 		return err
 	}
@@ -116,16 +122,11 @@ func (r *reviewing) exit(review policy.Review) error {
 // sides finds both states.
 func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 	abs := r.absolute(r.path)
-	in := existing(abs)
-	repo, err := git.Open(ctx, in)
+	repo, at, err := r.repositoryOf(ctx, abs)
 	if err != nil {
 		return nil, nil, fail(exitError, "canvos diff A B compares directories", "%s: %v", r.path, err)
 	}
-	rest, err := filepath.Rel(in, abs)
-	if err != nil {
-		return nil, nil, err
-	}
-	at := filepath.ToSlash(filepath.Join(repo.Prefix, rest))
+	r.repo = repo
 	headCommit := "HEAD"
 	if r.head != "" {
 		headCommit = r.head
@@ -137,31 +138,48 @@ func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	shown := r.nameOf(abs)
-	if strings.HasSuffix(shown, ".cue") {
-		shown = filepath.ToSlash(filepath.Dir(shown))
-	}
-	if r.head != "" {
-		prefix, from := r.fromHere(repo, abs, at)
-		if head, err = atRevision(ctx, repo, r.head, revisionPath{at, shown, prefix, from}, *r.tags, false); err != nil {
-			return nil, nil, err
-		}
-	} else {
-		if repo.Root == "" {
-			return nil, nil, fail(exitUsage, "--head REV names what is judged", "a bare repository has no work tree")
-		}
-		if head, err = r.onDisk(r.path, *r.tags, false); err != nil {
-			return nil, nil, err
-		}
-		head.Name = "the work tree"
-	}
-	base, err = atRevision(ctx, repo, commit, revisionPath{at, shown, commit[:min(7, len(commit))] + ":", ""}, *r.tags, false)
+	was, err := repo.Tree(ctx, commit)
 	if err != nil {
-		head.close()
+		return nil, nil, historyFailure(err)
+	}
+	is, of, err := r.headTree(ctx, repo)
+	if err != nil {
+		was.Close()
 		return nil, nil, err
 	}
-	base.Name, head.root = name, repo.Root
+	in := revisionPath{at: at, shown: r.nameOf(abs), prefix: commit[:min(7, len(commit))] + ":"}
+	there := in
+	there.prefix, there.from = r.fromHere(repo, abs, at)
+	if strings.HasSuffix(at, ".cue") {
+		in, there = in.asPackage(was, is), there.asPackage(is, was)
+	}
+	if base, err = inTree(was, policy.Side{Name: name, Commit: was.Commit}, in, *r.tags, false); err != nil {
+		is.Close()
+		return nil, nil, err
+	}
+	if head, err = inTree(is, of, there, *r.tags, false); err != nil {
+		base.close()
+		return nil, nil, err
+	}
+	head.root = repo.Root
 	return base, head, nil
+}
+
+// headTree is what is judged: a revision, or the work tree.
+func (r *reviewing) headTree(ctx context.Context, repo *git.Repo) (*git.Tree, policy.Side, error) {
+	of := policy.Side{Name: "the work tree"}
+	switch {
+	case r.head != "":
+		tree, err := repo.Tree(ctx, r.head)
+		if err != nil {
+			return nil, of, historyFailure(err)
+		}
+		return tree, policy.Side{Name: r.head, Commit: tree.Commit}, nil
+	case repo.Root == "":
+		return nil, of, fail(exitUsage, "--head REV names what is judged", "a bare repository has no work tree")
+	}
+	tree, err := r.workTree(ctx, repo)
+	return tree, of, err
 }
 
 // fromHere is what makes a path in the repository one from the working directory:
@@ -172,7 +190,10 @@ func (d *door) fromHere(repo *git.Repo, abs, at string) (prefix, from string) {
 	}
 	root := filepath.ToSlash(abs) // as the person came to it; repo.Root has no links
 	if at != "." {
-		root = strings.TrimSuffix(root, "/"+at)
+		var ok bool
+		if root, ok = strings.CutSuffix(root, "/"+at); !ok { // by a link
+			root = filepath.ToSlash(repo.Root)
+		}
 	}
 	return root + "/", filepath.ToSlash(d.dir)
 }
@@ -187,17 +208,16 @@ func existing(abs string) string {
 	}
 }
 
-// announced are what systems of continuous integration say that a change is to
-// be merged into: commits first, then branches.
-var announced = []struct{ variable, kind string }{
-	{"CI_MERGE_REQUEST_DIFF_BASE_SHA", "commit"},      // GitLab
-	{"GITHUB_BASE_REF", "branch"},                     // GitHub
-	{"CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "branch"}, // GitLab
-	{"BITBUCKET_PR_DESTINATION_BRANCH", "branch"},     // Bitbucket
-	{"SYSTEM_PULLREQUEST_TARGETBRANCH", "branch"},     // Azure Pipelines: refs/heads/main
-	{"BUILDKITE_PULL_REQUEST_BASE_BRANCH", "branch"},  // Buildkite
-	{"CHANGE_TARGET", "branch"},                       // Jenkins
-	{"DRONE_TARGET_BRANCH", "branch"},                 // Drone, Woodpecker
+// announced are the branches that systems of continuous integration say that a
+// change is to be merged into.
+var announced = []string{
+	"GITHUB_BASE_REF",
+	"CI_MERGE_REQUEST_TARGET_BRANCH_NAME", // GitLab
+	"BITBUCKET_PR_DESTINATION_BRANCH",
+	"SYSTEM_PULLREQUEST_TARGETBRANCH", // Azure Pipelines: refs/heads/main
+	"BUILDKITE_PULL_REQUEST_BASE_BRANCH",
+	"CHANGE_TARGET",       // Jenkins
+	"DRONE_TARGET_BRANCH", // Drone, Woodpecker
 }
 
 // baseOf is what a change is compared with: its name, and the commit.
@@ -209,17 +229,13 @@ func (r *reviewing) baseOf(ctx context.Context, repo *git.Repo, head string) (na
 		}
 		return r.base, commit, nil
 	}
-	for _, a := range announced {
-		v := strings.TrimPrefix(r.env(a.variable), "refs/heads/")
-		switch {
-		case v == "":
+	if name, commit, err := r.gitlabBase(ctx, repo, head); commit != "" || err != nil {
+		return name, commit, err
+	}
+	for _, variable := range announced {
+		v := strings.TrimPrefix(r.env(variable), "refs/heads/")
+		if v == "" {
 			continue
-		case a.kind == "commit":
-			commit, err := repo.Commit(ctx, v)
-			if err != nil {
-				return "", "", historyFailure(err)
-			}
-			return v[:min(7, len(v))], commit, nil
 		}
 		branch := "origin/" + v
 		if _, err := repo.Commit(ctx, branch); err != nil {
@@ -238,7 +254,35 @@ func (r *reviewing) baseOf(ctx context.Context, repo *git.Repo, head string) (na
 			return mergeBase(ctx, repo, branch, head)
 		}
 	}
-	return "", "", fail(exitUsage, "--base REV names it", "there is no upstream branch to compare with")
+	return "", "", fail(exitUsage, "--base REV names it", "there is no branch to compare with: neither one that is followed, nor origin/HEAD, main or master")
+}
+
+// gitlabBase is what GitLab announces in merge requests; "" if it does not. It
+// gives commits, and fetches no branch. That where the request left its target is
+// not enough where head is a merge of both: the target's later changes would be
+// the request's. Where more is known, it is the newest that counts.
+func (r *reviewing) gitlabBase(ctx context.Context, repo *git.Repo, head string) (name, commit string, err error) {
+	if tip := r.env("CI_MERGE_REQUEST_TARGET_BRANCH_SHA"); tip != "" { // of merged results alone
+		name, commit, err = mergeBase(ctx, repo, tip, head)
+		return cmp.Or(r.env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"), name[:min(7, len(name))]), commit, err
+	}
+	left := r.env("CI_MERGE_REQUEST_DIFF_BASE_SHA")
+	if left == "" {
+		return "", "", nil
+	}
+	name = left[:min(7, len(left))]
+	if target := "origin/" + r.env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"); target != "origin/" {
+		newer, err := repo.MergeBase(ctx, target, head)
+		if err == nil {
+			if both, err := repo.MergeBase(ctx, left, newer); err != nil || both != newer {
+				return target, newer, nil
+			}
+		}
+	}
+	if commit, err = repo.Commit(ctx, left); err != nil {
+		return "", "", historyFailure(err)
+	}
+	return name, commit, nil
 }
 
 func mergeBase(ctx context.Context, repo *git.Repo, branch, head string) (string, string, error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -36,7 +37,7 @@ func plainText(t testing.TB, m policy.Manifest) string {
 func TestApartIsTheSame(t *testing.T) {
 	d := &door{limits: untrusted()}
 	try := func(name string, files fs.FS, q evaluation) {
-		got, err := d.evaluateApart(t.Context(), files, q)
+		got, err := d.evaluateApart(t.Context(), &budget{all: untrustedTime}, files, q)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			return
@@ -216,7 +217,7 @@ func TestAttacks(t *testing.T) {
 		t.Run(a.name, func(t *testing.T) {
 			files, _ := attacked(t, a.more, a.file)
 			started := time.Now()
-			m, err := d.evaluateApart(t.Context(), files, evaluation{Name: "m", Dir: "."})
+			m, err := d.evaluateApart(t.Context(), &budget{all: untrustedTime}, files, evaluation{Name: "m", Dir: "."})
 			took := time.Since(started)
 			if err != nil {
 				t.Fatal(err)
@@ -299,6 +300,76 @@ func TestPolicyAttacks(t *testing.T) {
 	}
 }
 
+// TestReadOnce checks that a file is read once, however often it is named.
+func TestReadOnce(t *testing.T) {
+	var overlay strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&overlay, "families: f: overlay: \"/opt/%d\": \"large\"\n", i)
+	}
+	tree, _ := attacked(t, overlay.String(), map[string]string{"large": strings.Repeat("0", 1<<20)})
+	files := &counting{FS: tree}
+	d := &door{limits: untrusted()}
+	m, err := d.evaluateApart(t.Context(), &budget{all: untrustedTime}, files, evaluation{Name: "m", Dir: "."})
+	if err != nil || len(onlyErrors(m.Problems)) > 0 {
+		t.Fatal(err, m.Problems)
+	}
+	if n := files.read.Load(); n != 1<<20 {
+		t.Errorf("%d bytes of it were read", n)
+	}
+}
+
+// counting counts what is read of a large file.
+type counting struct {
+	fs.FS
+	read atomic.Int64
+}
+
+func (c *counting) Open(name string) (fs.File, error) {
+	f, err := c.FS.Open(name)
+	if err == nil && name == "large" {
+		f = countingFile{f, &c.read}
+	}
+	return f, err
+}
+
+type countingFile struct {
+	fs.File
+	read *atomic.Int64
+}
+
+func (f countingFile) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	f.read.Add(int64(n))
+	return n, err
+}
+
+// TestBudget checks that many manifests take no longer than there is time for all
+// of them, and that each that was not read says so.
+func TestBudget(t *testing.T) {
+	files, _ := attacked(t, "import \"list\"\n_n: list.Range(0, 3000, 1)\n_x: [for a in _n for b in _n for c in _n if a+b+c < 0 {a}]\n", nil)
+	l := untrusted()
+	l.Wall = time.Second
+	d := &door{limits: l}
+	b := &budget{all: 2500 * time.Millisecond}
+	started := time.Now()
+	for n := range 20 {
+		m, err := d.evaluateApart(t.Context(), b, files, evaluation{Name: "m", Dir: "."})
+		if err != nil || len(m.Problems) != 1 {
+			t.Fatal(err, m.Problems)
+		}
+		want := "it takes longer than 1s"
+		if n > 1 {
+			want = "what is read with it takes longer than 2.5s"
+		}
+		if got := m.Problems[0].Message; !strings.HasSuffix(got, want) {
+			t.Errorf("the %d.: %q, want %q", n+1, got, want)
+		}
+	}
+	if took := time.Since(started); took > 8*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 // honest is a manifest of so many families.
 func honest(families int) fs.FS {
 	var b strings.Builder
@@ -322,7 +393,7 @@ func BenchmarkApart(b *testing.B) {
 				want := evaluate(files, q)
 				here += time.Since(started)
 				started = time.Now()
-				got, err := d.evaluateApart(context.Background(), files, q)
+				got, err := d.evaluateApart(context.Background(), &budget{all: untrustedTime}, files, q)
 				apart += time.Since(started)
 				if err != nil || len(got.Families) != n || got.Plan.Digest != want.Plan.Digest {
 					b.Fatal(len(got.Families), err)

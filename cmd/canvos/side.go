@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -31,12 +32,26 @@ type side struct {
 	// at is the manifest in a directory of files.
 	at   func(below string) (place, error)
 	root string // of the work tree, absolute; empty if there is none
+	// alone says that it is one package, as in revisionPath.
+	alone bool
+	time  *budget
 }
 
 func (s *side) close() {
 	if s.tree != nil {
 		s.tree.Close()
 	}
+}
+
+// short is its commit, as people write it.
+func (s *side) short() string { return s.Commit[:min(7, len(s.Commit))] }
+
+// lacking says what of a side is not there to be read, in a partial clone.
+func (s *side) lacking() error {
+	if s.tree == nil || s.tree.Missing() == nil {
+		return nil
+	}
+	return fail(exitError, "", "%s: %v", s.Name, s.tree.Missing())
 }
 
 // A place is where a manifest of a side lies.
@@ -68,14 +83,17 @@ func (q evaluation) source(files fs.FS) compile.Source {
 
 // show is how a path in the module is written.
 func (q evaluation) show(p string) string {
+	at := strings.TrimSuffix(q.Prefix+p, "/.")
 	if q.From == "" {
-		return q.Prefix + p
+		return at
 	}
-	return filepath.ToSlash(shownFrom(filepath.FromSlash(q.From), filepath.FromSlash(q.Prefix+p)))
+	return filepath.ToSlash(shownFrom(filepath.FromSlash(q.From), filepath.FromSlash(at)))
 }
 
-// evaluate evaluates one manifest.
+// evaluate evaluates one manifest. However often it names a file, that is read
+// once.
 func evaluate(files fs.FS, q evaluation) policy.Manifest {
+	files = plan.Remembered(files)
 	in := policy.Input{Name: q.Name, Source: q.source(files)}
 	if q.Lock != nil {
 		in.Lock, in.Unread = compile.ReadLock(q.show(path.Join(q.Dir, lock.Name)), q.Lock)
@@ -94,7 +112,7 @@ func evaluate(files fs.FS, q evaluation) policy.Manifest {
 func (d *door) evaluated(ctx context.Context, base, head *side, trusted bool) (b, h policy.State, err error) {
 	do := d.evaluateApart
 	if trusted {
-		do = func(_ context.Context, files fs.FS, q evaluation) (policy.Manifest, error) {
+		do = func(_ context.Context, _ *budget, files fs.FS, q evaluation) (policy.Manifest, error) {
 			return evaluate(files, q), nil
 		}
 	}
@@ -112,7 +130,7 @@ func (d *door) evaluated(ctx context.Context, base, head *side, trusted bool) (b
 		}
 		for _, p := range s.places {
 			p.ask.Other = other[p.ask.Name]
-			m, err := do(ctx, p.files, p.ask)
+			m, err := do(ctx, s.time, p.files, p.ask)
 			if err != nil {
 				return policy.State{}, err
 			}
@@ -124,13 +142,15 @@ func (d *door) evaluated(ctx context.Context, base, head *side, trusted bool) (b
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { b, err = state(ctx, base, headLocks); return err })
 	g.Go(func() (err error) { h, err = state(ctx, head, baseLocks); return err })
-	return b, h, g.Wait()
+	if err = g.Wait(); err == nil {
+		err = cmp.Or(base.lacking(), head.lacking())
+	}
+	return b, h, err
 }
 
-// onDisk is a side of the work tree: all manifests at and below a directory, or
-// the one that a file stands for. relative names them as they lie below it, so
-// that two directories can be compared.
-func (d *door) onDisk(arg string, tags []string, relative bool) (*side, error) {
+// onDisk is a side of files that git knows nothing of: all manifests at and below
+// a directory, or the one that a file stands for, named as they lie below it.
+func (d *door) onDisk(arg string, tags []string) (*side, error) {
 	dir, file := d.absolute(arg), ""
 	if fi, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, fail(exitError, "", "there is no %s", arg)
@@ -139,7 +159,7 @@ func (d *door) onDisk(arg string, tags []string, relative bool) (*side, error) {
 	} else if !fi.IsDir() {
 		dir, file = filepath.Dir(dir), filepath.Base(dir)
 	}
-	s := &side{Side: policy.Side{Name: arg}}
+	s := &side{Side: policy.Side{Name: arg}, time: &budget{all: untrustedTime}}
 	dirs := []string{"."}
 	if file == "" {
 		var err error
@@ -155,10 +175,7 @@ func (d *door) onDisk(arg string, tags []string, relative bool) (*side, error) {
 			return place{}, err
 		}
 		p := place{files: m.src.FS, below: below, ask: d.evaluationOf(m)}
-		p.ask.Name, p.ask.Tags = d.nameOf(at), tags
-		if relative {
-			p.ask.Name = below
-		}
+		p.ask.Name, p.ask.Tags = below, tags
 		p.ask.Lock, err = lockText(m.src.FS, m.src.Dir)
 		return p, err
 	}
@@ -182,9 +199,12 @@ func (s *side) add(dirs []string) error {
 // any CUE: what is a manifest at one side is one at the other, even if it cannot
 // be told from its text any more.
 func both(a, b *side) error {
+	if err := cmp.Or(a.lacking(), b.lacking()); err != nil {
+		return err
+	}
 	for _, x := range [][2]*side{{a, b}, {b, a}} {
 		from, to := x[0], x[1]
-		if to.files == nil {
+		if to.files == nil || to.alone {
 			continue
 		}
 		var missing []string
@@ -230,35 +250,51 @@ func lockText(files fs.FS, dir string) ([]byte, error) {
 
 // revisionPath is a path in a revision's tree. shown is how it is written before
 // what lies below it; prefix and from are of positions, as in evaluation.
-type revisionPath struct{ at, shown, prefix, from string }
+type revisionPath struct {
+	at, shown, prefix, from string
+	// alone says that the package of a file in the directory is meant, not what
+	// lies below; without a file there is none.
+	alone bool
+	file  string
+}
 
-// atRevision is a side of a commit: all manifests at and below a path in its
-// tree, or the one that a file stands for.
-func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath, tags []string, relative bool) (*side, error) {
-	tree, err := repo.Tree(ctx, rev)
-	if err != nil {
-		return nil, historyFailure(err)
-	}
-	s := &side{Side: policy.Side{Name: rev, Commit: tree.Commit}, tree: tree}
-	file, at := "", path.Clean(in.at)
+// asPackage is the package that a file stands for, under whatever name a file of it
+// lies in its directory; other is the tree of the other side.
+func (in revisionPath) asPackage(tree, other fs.FS) revisionPath {
+	in.alone, in.file = true, compile.SamePackage(tree, other, in.at)
+	in.at, in.shown = path.Dir(in.at), path.Dir(in.shown)
+	return in
+}
+
+// inTree is a side of a tree of files: all manifests at and below a path in it, or
+// the one that a file stands for. It closes the tree, also when it fails.
+func inTree(tree *git.Tree, of policy.Side, in revisionPath, tags []string, relative bool) (_ *side, err error) {
+	s := &side{Side: of, tree: tree, alone: in.alone, time: &budget{all: untrustedTime}}
+	defer func() {
+		if err != nil {
+			tree.Close()
+		}
+	}()
+	file, at := in.file, path.Clean(in.at)
 	dirs := []string{}
 	fi, err := fs.Stat(tree, at)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // everything below it is new
+	case in.alone:
+		if file != "" {
+			dirs = append(dirs, at)
+		}
+	case errors.Is(err, fs.ErrNotExist): // everything below it is new, or gone
 	case err != nil:
-		tree.Close()
 		return nil, err
 	case !fi.IsDir():
 		file, at = path.Base(at), path.Dir(at)
 		dirs = append(dirs, at)
 	default:
 		if dirs, err = compile.Find(tree, at); err != nil {
-			tree.Close()
-			return nil, fail(exitError, "", "search %s: %v", rev, err)
+			return nil, fail(exitError, "", "search %s: %v", of.Name, err)
 		}
 	}
 	if s.files, err = fs.Sub(tree, at); err != nil {
-		tree.Close()
 		return nil, err
 	}
 	s.at = func(below string) (place, error) {
@@ -283,11 +319,26 @@ func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath
 	for i := range dirs {
 		dirs[i] = relativeTo(at, dirs[i])
 	}
-	if err := s.add(dirs); err != nil {
-		tree.Close()
-		return nil, err
+	return s, s.add(dirs)
+}
+
+// atRevision is a side of a commit.
+func atRevision(ctx context.Context, repo *git.Repo, rev string, in revisionPath, tags []string, relative bool) (*side, error) {
+	tree, err := repo.Tree(ctx, rev)
+	if err != nil {
+		return nil, historyFailure(err)
 	}
-	return s, nil
+	return inTree(tree, policy.Side{Name: rev, Commit: tree.Commit}, in, tags, relative)
+}
+
+// workTree is what git knows of the work tree: what it tracks and, for a person,
+// what it would add. What a machine made on its way here is no part of a change.
+func (d *door) workTree(ctx context.Context, repo *git.Repo) (*git.Tree, error) {
+	tree, err := repo.WorkTree(ctx, !d.ci())
+	if err != nil {
+		return nil, fail(exitError, "", "%v", err)
+	}
+	return tree, nil
 }
 
 // moduleIn is the root of the module that a directory of a tree lies in.
@@ -329,7 +380,7 @@ func (d *door) sideNamed(ctx context.Context, arg string, tags []string) (*side,
 		if strings.HasSuffix(arg, ".json") {
 			return d.savedSide(arg)
 		}
-		return d.onDisk(arg, tags, true)
+		return d.sideOnDisk(ctx, arg, tags)
 	}
 	rev, at, hasPath := strings.Cut(arg, ":")
 	repo, err := git.Open(ctx, d.dir)
@@ -350,11 +401,45 @@ func (d *door) sideNamed(ctx context.Context, arg string, tags []string) (*side,
 		}
 		return nil, fail(exitError, "a directory, a CUE file, a saved plan, REV or REV:PATH", "there is no %s, and no revision %q", arg, rev)
 	}
-	s, err := atRevision(ctx, repo, rev, revisionPath{at, ".", rev + ":", ""}, tags, true)
+	s, err := atRevision(ctx, repo, rev, revisionPath{at: at, shown: ".", prefix: rev + ":"}, tags, true)
 	if err == nil {
 		s.Name = arg
 	}
 	return s, err
+}
+
+// sideOnDisk is a directory or a manifest: as far as git knows it, if it lies in a
+// repository that knows it at all.
+func (d *door) sideOnDisk(ctx context.Context, arg string, tags []string) (*side, error) {
+	abs := d.absolute(arg)
+	repo, at, err := d.repositoryOf(ctx, abs)
+	if err != nil || repo.Root == "" {
+		return d.onDisk(arg, tags)
+	}
+	prefix, from := d.fromHere(repo, abs, at)
+	tree, err := d.workTree(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	if !tree.Has(at) {
+		tree.Close()
+		return d.onDisk(arg, tags)
+	}
+	return inTree(tree, policy.Side{Name: arg}, revisionPath{at: at, shown: ".", prefix: prefix, from: from}, tags, true)
+}
+
+// repositoryOf is the repository that a path lies in, and the path in its tree.
+func (d *door) repositoryOf(ctx context.Context, abs string) (*git.Repo, string, error) {
+	in := existing(abs)
+	repo, err := git.Open(ctx, in)
+	if err != nil {
+		return nil, "", err
+	}
+	rest, err := filepath.Rel(in, abs)
+	if err != nil {
+		return nil, "", err
+	}
+	return repo, filepath.ToSlash(filepath.Join(repo.Prefix, rest)), nil
 }
 
 // savedSide is a plan in a file.

@@ -3,6 +3,7 @@ package policy
 import (
 	"slices"
 
+	"canvos.dev/compile"
 	"canvos.dev/compile/plan"
 )
 
@@ -11,7 +12,18 @@ type Options struct {
 	Today    string // YYYY-MM-DD: what is at its end, which waivers hold
 	Observed Observed
 	Rules    *Ruleset // nil: only what canvos brings along
+	// Changes are those of rules that stand beside the manifests.
+	Changes []RulesChange
 }
+
+// RulesChange is how the rules of one package, which is no manifest, change.
+type RulesChange struct {
+	Name          string // of its directory
+	Before, After Rules
+}
+
+// Rules are a package's policies and waivers, as they were written.
+type Rules struct{ Policies, Waivers compile.Rules }
 
 // Settings say how rules that canvos brings along are applied, by id.
 type Settings map[string]Setting
@@ -31,7 +43,7 @@ func Judge(c *Comparison, o Options) Review {
 	if rules == nil {
 		rules = NewRuleset()
 	}
-	j := &judgement{Comparison: c, observed: o.Observed, today: o.Today, said: map[string]bool{}}
+	j := &judgement{Comparison: c, observed: o.Observed, changes: o.Changes, today: o.Today, said: map[string]bool{}}
 	for _, r := range Builtin() {
 		j.rule, j.setting, j.severity = &r, rules.Settings[r.ID], r.Severity
 		if j.setting.Severity != "" {

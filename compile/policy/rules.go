@@ -70,6 +70,7 @@ func Builtin() []Rule {
 type judgement struct {
 	*Comparison
 	observed Observed
+	changes  []RulesChange
 	today    string // YYYY-MM-DD
 	rule     *Rule
 	severity Severity

@@ -458,24 +458,24 @@ func judgeRegistry(j *judgement) {
 }
 
 func judgePolicies(j *judgement) {
-	for i := range j.Head.Manifests {
-		m := &j.Head.Manifests[i]
-		var was *Manifest
-		for n := range j.Base.Manifests {
-			if j.Base.Manifests[n].Name == m.Name {
-				was = &j.Base.Manifests[n]
+	changes := slices.Clone(j.changes)
+	for _, m := range j.Head.Manifests {
+		c := RulesChange{Name: m.Name, After: Rules{m.Policies, m.Waivers}}
+		for _, was := range j.Base.Manifests {
+			if was.Name == m.Name {
+				c.Before = Rules{was.Policies, was.Waivers}
 			}
 		}
-		if was == nil {
-			was = &Manifest{}
-		}
+		changes = append(changes, c)
+	}
+	for _, c := range changes {
 		for _, x := range []struct {
 			name   string
 			before compile.Rules
 			after  compile.Rules
-		}{{"policies", was.Policies, m.Policies}, {"waivers", was.Waivers, m.Waivers}} {
+		}{{"policies", c.Before.Policies, c.After.Policies}, {"waivers", c.Before.Waivers, c.After.Waivers}} {
 			if string(x.before.CUE) != string(x.after.CUE) {
-				j.find(Finding{Message: "the " + x.name + " of " + m.Name + " change; they judge from the next change on", Help: "", At: or(x.after.At, x.before.At)})
+				j.find(Finding{Message: "the " + x.name + " of " + c.Name + " change; they judge from the next change on", At: or(x.after.At, x.before.At)})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
-// Package git reads revisions of a repository through the git program, as file
-// trees. It touches neither work tree nor index, writes nothing, and fetches
-// nothing: what a shallow or partial clone lacks is an error that says so.
+// Package git reads revisions of a repository, and what git knows of its work
+// tree, through the git program, as file trees. It touches neither work tree nor
+// index, writes nothing, and fetches nothing: what a shallow or partial clone lacks
+// is an error that says so.
 package git
 
 import (
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync"
 )
 
 // Repo is a repository, bare or not.
@@ -20,6 +22,9 @@ type Repo struct {
 	// Prefix is the slash-separated path from Root to the directory that Open
 	// was given; "" at the root.
 	Prefix string
+
+	mu    sync.Mutex
+	there map[string]checkedOut // nil until it is known
 }
 
 // Open finds the repository that dir lies in.
@@ -81,13 +86,19 @@ func (r *Repo) MergeBase(ctx context.Context, a, b string) (string, error) {
 	return "", fmt.Errorf("%s and %s have no common history", a, b)
 }
 
-// Upstream is the branch that the current one follows, such as "origin/main";
-// without one, the remote's default branch; "" when there is neither.
+// Upstream is the branch that the current one will be merged into, as far as that
+// can be told: the one it follows, such as "origin/main"; else the remote's default
+// branch, or its main or master; "" if there is none. A remote branch of the
+// current one's name is its own copy, and nothing is merged into that.
 func (r *Repo) Upstream(ctx context.Context) string {
-	for _, rev := range []string{"@{upstream}", "refs/remotes/origin/HEAD"} {
-		if name, err := r.run(ctx, "rev-parse", "--verify", "--quiet", "--abbrev-ref", rev); err == nil && name != "" {
-			return name
+	current, err := r.run(ctx, "symbolic-ref", "--quiet", "--short", "HEAD")
+	detached := err != nil
+	for _, rev := range []string{"@{upstream}", "refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master"} {
+		name, err := r.run(ctx, "rev-parse", "--verify", "--quiet", "--abbrev-ref", rev)
+		if err != nil || name == "" || rev == "@{upstream}" && !detached && strings.HasSuffix(name, "/"+current) {
+			continue
 		}
+		return name
 	}
 	return ""
 }
@@ -145,7 +156,8 @@ func (r *Repo) raw(ctx context.Context, args ...string) ([]byte, error) {
 func (r *Repo) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", r.dir, "--no-replace-objects", "--literal-pathspecs"}, args...)...)
 	// No lock is taken for the sake of an index that is not written, nothing is
-	// fetched into a partial clone, messages are the untranslated ones.
-	cmd.Env = append(cmd.Environ(), "GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
+	// fetched into a partial clone (by protocol where git is older than 2.44),
+	// messages are the untranslated ones.
+	cmd.Env = append(cmd.Environ(), "GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=none", "LC_ALL=C")
 	return cmd
 }

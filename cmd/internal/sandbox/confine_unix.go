@@ -13,7 +13,7 @@ func confine(l Limits) error {
 	// The runtime opens its poller with the first timer, wherever that is: it has
 	// to be open before no descriptor can be.
 	time.Sleep(time.Nanosecond)
-	cpu := uint64(6*l.Wall/time.Second) + 60 // of all cores; ends a child that lost its parent
+	cpu := uint64(6*max(l.Wall, l.Most)/time.Second) + 60 // of all cores; ends a child that lost its parent
 	for _, limit := range []struct {
 		resource int
 		most     uint64

@@ -27,8 +27,15 @@ type Limits struct {
 	Stack  int           // bytes of one goroutine's stack
 	Answer int64         // bytes that the child may send in all
 	// Rate is how many bytes of files prolong Wall by a second: to hash large
-	// files takes its time, however simple the rest.
+	// files takes its time, however simple the rest. Most is the end of that.
 	Rate int64
+	Most time.Duration
+}
+
+// wall is how long work may take that has read so many bytes.
+func (l Limits) wall(read int64) time.Duration {
+	more := time.Duration(float64(read) / float64(l.Rate) * float64(time.Second))
+	return max(l.Wall, min(l.Wall+more, l.Most))
 }
 
 // Command is a program that calls Serve, and what it may use.
@@ -53,7 +60,7 @@ const (
 // Error says that the work was stopped before it had an answer.
 type Error struct {
 	Cause  Cause
-	Limits Limits
+	Limits Limits // Wall is how long it took
 	Detail string // of a crash: its first line
 }
 
@@ -102,10 +109,7 @@ func (c Command) Run(ctx context.Context, in, out any) error {
 	h := &host{files: c.Files, open: map[int]fs.File{}}
 	defer h.close()
 	started := time.Now()
-	h.served = func(total int64) {
-		more := time.Duration(float64(total) / float64(c.Limits.Rate) * float64(time.Second))
-		timer.Reset(time.Until(started.Add(c.Limits.Wall + more)))
-	}
+	h.served = func(total int64) { timer.Reset(time.Until(started.Add(c.Limits.wall(total)))) }
 	limited := &io.LimitedReader{R: stdout, N: c.Limits.Answer}
 	failed, talk := converse(stdin, limited, h, c.Limits, in, out)
 	if talk != nil {
@@ -123,7 +127,11 @@ func (c Command) Run(ctx context.Context, in, out any) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case late.Load():
-		return &Error{Cause: Time, Limits: c.Limits}
+		limits := c.Limits
+		if limits.Wall = limits.wall(h.total); limits.Wall > time.Second {
+			limits.Wall = limits.Wall.Truncate(time.Second)
+		}
+		return &Error{Cause: Time, Limits: limits}
 	case limited.N <= 0:
 		return &Error{Cause: Answer, Limits: c.Limits}
 	}

@@ -26,6 +26,7 @@ func Releases(w io.Writer, s Style, f Format, entries []catalog.Entry) error {
 			Releases []jsonEntry `json:"releases"`
 		}{head("ReleaseList"), all})
 	}
+	entries = safe(entries)
 	var t table
 	for _, e := range entries {
 		day, _, _ := strings.Cut(e.Date, "T")
@@ -51,6 +52,7 @@ func Release(w io.Writer, s Style, f Format, r *catalog.Release, distributions [
 			*catalog.Release
 		}{head("Release"), r})
 	}
+	r, distributions = safe(r), safe(distributions)
 	day, _, _ := strings.Cut(r.Date, "T")
 	parts := []string{s.paint("CanvOS "+r.Tag, bold), day}
 	if r.KairosVersion != "" {
@@ -85,7 +87,8 @@ func Having(w io.Writer, s Style, f Format, distribution, version string, releas
 			Releases     []string `json:"releases"`
 		}{head("ReleaseNames"), distribution, version, append([]string{}, releases...)})
 	}
-	for _, r := range releases {
+	distribution, version = safeLine(distribution), safeLine(version)
+	for _, r := range safe(releases) {
 		fmt.Fprintln(w, r)
 	}
 	_, err := fmt.Fprintf(w, "\n%s %s: in %s\n", distribution, version, count(len(releases), "release"))
@@ -103,6 +106,7 @@ func CatalogDiff(w io.Writer, s Style, f Format, before, after, subject string, 
 			Changes []catalog.Change `json:"changes"`
 		}{head("CatalogDiff"), before, after, append([]catalog.Change{}, changes...)})
 	}
+	before, after, subject, changes = safeLine(before), safeLine(after), safeLine(subject), safe(changes)
 	titles := []struct{ kind, title string }{
 		{"version", "Kubernetes versions"}, {"component", "components"}, {"image", "images"}, {"argument", "arguments"},
 	}

@@ -24,6 +24,8 @@ func Checks(w io.Writer, s Style, f Format, checks []Check) error {
 	bad := 0
 	last := ""
 	for _, c := range checks {
+		text := indentRest(safeText(c.Text))
+		c = safe(c)
 		sign, colour := "✔", green
 		if !c.OK {
 			sign, colour = "✘", red
@@ -34,7 +36,7 @@ func Checks(w io.Writer, s Style, f Format, checks []Check) error {
 			area = ""
 		}
 		last = c.Area
-		fmt.Fprintf(w, "  %s  %s %s\n", pad(area, len("registry")), s.paint(sign, colour), indentRest(c.Text))
+		fmt.Fprintf(w, "  %s  %s %s\n", pad(area, len("registry")), s.paint(sign, colour), text)
 		if c.Help != "" && !c.OK {
 			fmt.Fprintf(w, "  %s    %s %s\n", pad("", len("registry")), s.paint("help:", cyan), c.Help)
 		}

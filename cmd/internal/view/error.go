@@ -13,10 +13,10 @@ import (
 // block each.
 func Error(w io.Writer, s Style, err error, help string) {
 	for _, e := range flatten(err) {
-		fmt.Fprintf(w, "%s %s\n", s.paint("error:", bold, red), indentRest(e.Error()))
+		fmt.Fprintf(w, "%s %s\n", s.paint("error:", bold, red), indentRest(safeText(e.Error())))
 	}
 	if help != "" {
-		fmt.Fprintf(w, "  %s %s\n", s.paint("help:", cyan), help)
+		fmt.Fprintf(w, "  %s %s\n", s.paint("help:", cyan), indentRest(safeText(help)))
 	}
 }
 
@@ -53,5 +53,5 @@ func indentRest(text string) string {
 
 // Note writes what a person should know, and need do nothing about.
 func Note(w io.Writer, s Style, text string) {
-	fmt.Fprintf(w, "%s %s\n", s.paint("note:", cyan), indentRest(text))
+	fmt.Fprintf(w, "%s %s\n", s.paint("note:", cyan), indentRest(safeText(text)))
 }

@@ -30,6 +30,7 @@ func ExplainCodes(w io.Writer, s Style, f Format, all []problem.Entry) error {
 }
 
 func explained(w io.Writer, s Style, e problem.Entry) {
+	e = safe(e)
 	fmt.Fprintf(w, "%s %s\n", s.paint(fmt.Sprintf("%s[%s]:", e.Severity, e.Code), bold), s.paint(e.Title, bold))
 	for _, paragraph := range e.Explanation {
 		fmt.Fprintf(w, "\n%s", wrap(paragraph, "  ", s.reading()))
@@ -59,7 +60,7 @@ func Codes(w io.Writer, s Style, f Format, all []problem.Entry) error {
 			Codes []jsonEntry `json:"codes"`
 		}{head("CodeList"), entries})
 	}
-	for _, e := range all {
+	for _, e := range safe(all) {
 		fmt.Fprintf(w, "%s  %s  %s\n", s.paint(e.Code, bold), pad(string(e.Severity), len(problem.Warning)), e.Title)
 	}
 	return nil

@@ -46,6 +46,7 @@ type (
 // case, waived ones are skipped, others pass and say what they have to. failOn is
 // the least severity that fails. Places are named from the top of the repository.
 func ReviewJUnit(w io.Writer, r policy.Review, rules []Rule, failOn policy.Severity) error {
+	r, rules = safe(r), safe(rules)
 	suite := junitSuite{Name: "canvos review"}
 	found := map[string][]policy.Finding{}
 	for _, f := range r.Findings {

@@ -49,6 +49,7 @@ func List(w io.Writer, s Style, f Format, images []plan.Image, published []Publi
 			Images []listedAs `json:"images"`
 		}{head("ImageList"), all})
 	}
+	images, published = safe(images), safe(published)
 	families := map[string]bool{}
 	var t table
 	heads := []string{"REFERENCE", "FAMILY", "PLATFORMS", "FACTS"}

@@ -33,14 +33,16 @@ const most = 8
 func (l *live) Event(e exec.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	text := indentRest(safeText(e.Text))
+	e = safe(e)
 	l.run.take(e)
 	switch e.Kind {
 	case exec.ImageDone:
 		l.say(fmt.Sprintf(" %s %s  %s", l.s.paint("✔", green), e.Name, l.s.paint(short(plan.Digest(e.Text)), faint)))
 	case exec.ImageFailed:
-		l.say(fmt.Sprintf(" %s %s  %s", l.s.paint("✘", red), e.Name, indentRest(e.Text)))
+		l.say(fmt.Sprintf(" %s %s  %s", l.s.paint("✘", red), e.Name, text))
 	case exec.StepFailed:
-		l.say(fmt.Sprintf(" %s %s  %s", l.s.paint("✘", red), l.run.name(e), indentRest(e.Text)))
+		l.say(fmt.Sprintf(" %s %s  %s", l.s.paint("✘", red), l.run.name(e), text))
 	case exec.Retry:
 		l.say(fmt.Sprintf(" %s %s  %s", l.s.paint("↻", yellow), l.run.name(e), e.Text))
 	default:

@@ -19,6 +19,7 @@ func LockChanges(w io.Writer, s Style, f Format, file string, changes []lock.Cha
 			Changes []lock.Change `json:"changes"`
 		}{head("LockChanges"), file, written, append([]lock.Change{}, changes...)})
 	}
+	file, changes = safeLine(file), safe(changes)
 	if len(changes) == 0 {
 		state := "up to date"
 		if written {
@@ -94,6 +95,7 @@ func brief(text string) string {
 
 // LockCompleted is a note that a run goes by more than its lock says.
 func LockCompleted(w io.Writer, s Style, file string, missing bool, entries int) {
+	file = safeLine(file)
 	text := fmt.Sprintf("%s lacks %s", file, count(entries, "entry"))
 	if missing {
 		text = "there is no " + file + " yet"

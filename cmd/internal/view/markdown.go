@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ const (
 // the review alone, and is never longer than 60 kB: what does not fit is
 // counted. Texts of the change are escaped: they neither format nor mention.
 func ReviewMarkdown(w io.Writer, r policy.Review) error {
+	r = safe(r)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n### canvos: %s\n", Comment, headline(r, true))
 	end := markdownEnd(r)
@@ -190,9 +192,18 @@ func findingCell(f policy.Finding) string {
 		cell += "<br>owner: " + text(f.Owner)
 	}
 	if f.Link != "" {
-		cell += "<br><" + strings.NewReplacer("<", "%3C", ">", "%3E", " ", "%20", "|", "%7C", "\n", "%0A").Replace(atMost(f.Link)) + ">"
+		cell += "<br>" + link(f.Link)
 	}
 	return cell
+}
+
+// link is one that leads to a page; what leads elsewhere is shown as what it is.
+func link(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || len(s) > mostCell {
+		return code(s)
+	}
+	return "<" + strings.NewReplacer("<", "%3C", ">", "%3E", " ", "%20", "|", "%7C", "\\", "%5C").Replace(s) + ">"
 }
 
 func place(at plan.Pos) string {
@@ -203,13 +214,16 @@ func place(at plan.Pos) string {
 	return " " + code(Place(at))
 }
 
-// text escapes what Markdown would take for more than text. A mention, or the
-// number of an issue, is broken by a character without width: it would call people
-// into a pull request, and write into others.
+// text escapes what Markdown would take for more than text. A mention, the number
+// of an issue, or an address is broken by a character without width: it would call
+// people into a pull request, write into others, or become a link.
 func text(s string) string {
 	s = strings.Join(strings.Fields(atMost(s)), " ")
-	return mention.ReplaceAllString(markdownText.Replace(s), "$1$2\u200b$3")
+	s = mention.ReplaceAllString(markdownText.Replace(s), "$1$2\u200b$3")
+	return address.ReplaceAllString(s, "$1$3\u200b$2$4")
 }
+
+var address = regexp.MustCompile(`(?i)(:)(//)|\b(www)(\.)`)
 
 var mention = regexp.MustCompile(`(^|[^0-9A-Za-z])([@#])([0-9A-Za-z])`)
 

@@ -30,6 +30,7 @@ func ShowOrigin(w io.Writer, s Style, f Format, o Origin) error {
 	if f == JSON {
 		return originJSON(w, o)
 	}
+	o = safe(o)
 	i := o.Image
 	fmt.Fprintf(w, "%s\n", s.paint(i.Reference, bold))
 	fmt.Fprintf(w, "  family %q · %s · line %s\n", i.Family, Place(i.At), i.Line)
@@ -53,7 +54,7 @@ func ShowOrigin(w io.Writer, s Style, f Format, o Origin) error {
 		var t table
 		t.indent = "    "
 		for _, l := range o.reads(step.Op, sources) {
-			t.add(l...)
+			t.add(safe(l)...)
 		}
 		t.write(w, s)
 	}

@@ -26,6 +26,8 @@ const every = 10 * time.Second
 func (p *plain) Event(e exec.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	text := indentRest(safeText(e.Text))
+	e = safe(e)
 	s := p.run.take(e)
 	switch e.Kind {
 	case exec.StepDone:
@@ -40,7 +42,7 @@ func (p *plain) Event(e exec.Event) {
 	case exec.StepCached:
 		p.line("cached", p.run.name(e))
 	case exec.StepFailed:
-		p.line("failed", p.run.name(e)+": "+indentRest(e.Text))
+		p.line("failed", p.run.name(e)+": "+text)
 	case exec.StepLog:
 		p.line("log", p.run.name(e)+": "+e.Text)
 	case exec.Retry:
@@ -48,7 +50,7 @@ func (p *plain) Event(e exec.Event) {
 	case exec.ImageDone:
 		p.line("image", fmt.Sprintf("%s %s (%d of %d)", e.Name, e.Text, p.run.done, p.run.images))
 	case exec.ImageFailed:
-		p.line("image", fmt.Sprintf("%s failed: %s", e.Name, indentRest(e.Text)))
+		p.line("image", fmt.Sprintf("%s failed: %s", e.Name, text))
 	case exec.StepProgress:
 		p.long(e.Time)
 	}

@@ -132,6 +132,7 @@ var signs = map[Action]struct{ sign, colour string }{
 // numbers last. Large families are folded unless full; what replaces or is
 // refused is always shown.
 func ShowPlan(w io.Writer, s Style, p Plan, full bool) {
+	p = safe(p)
 	fmt.Fprintln(w, s.paint(p.title(), bold))
 	fmt.Fprintln(w)
 	graph := stepsByID(p.Plan)

@@ -42,6 +42,7 @@ func PolicyList(w io.Writer, s Style, f Format, builtin []policy.Rule, set *poli
 			Policies []listedRule `json:"policies"`
 		}{head("PolicyList"), all})
 	}
+	all = safe(all)
 	var t table
 	t.add("RULE", "SEVERITY", "ABOUT")
 	for c := range 3 {
@@ -90,6 +91,7 @@ func PolicyTest(w io.Writer, s Style, f Format, results []policy.CaseResult, cov
 		}
 		return writeJSON(w, doc)
 	}
+	results, coverage = safe(results), safe(coverage)
 	failed := 0
 	for _, r := range results {
 		if r.OK() {

@@ -16,7 +16,7 @@ type Lines func(file string, line int) (string, bool)
 // Problems writes each problem as a block: code and message, places, the lines
 // they name, what helps to decide, what to do.
 func Problems(w io.Writer, s Style, ps []*problem.Problem, lines Lines) {
-	for i, p := range ps {
+	for i, p := range safe(ps) {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
@@ -29,7 +29,7 @@ func problemBlock(w io.Writer, s Style, p *problem.Problem, lines Lines) {
 	if p.Severity == problem.Warning {
 		colour = yellow
 	}
-	fmt.Fprintf(w, "%s %s\n", s.paint(fmt.Sprintf("%s[%s]:", p.Severity, p.Code), bold, colour), s.paint(indentRest(p.Message), bold))
+	fmt.Fprintf(w, "%s %s\n", s.paint(fmt.Sprintf("%s[%s]:", p.Severity, p.Code), bold, colour), s.paint(p.Message, bold))
 	if p.Hide {
 		lines = func(string, int) (string, bool) { return "", false }
 	}
@@ -37,10 +37,10 @@ func problemBlock(w io.Writer, s Style, p *problem.Problem, lines Lines) {
 		excerpts(w, s, places, colour, lines)
 	}
 	for _, n := range p.Notes {
-		fmt.Fprintf(w, "  %s\n", indentRest(n))
+		fmt.Fprintf(w, "  %s\n", n)
 	}
 	if p.Help != "" {
-		fmt.Fprintf(w, "  %s %s\n", s.paint("help:", cyan), indentRest(p.Help))
+		fmt.Fprintf(w, "  %s %s\n", s.paint("help:", cyan), p.Help)
 	}
 }
 
@@ -88,8 +88,11 @@ func excerpts(w io.Writer, s Style, places []plan.Pos, colour string, lines Line
 		}
 		fmt.Fprintf(w, "  %s\n", strings.Join(names, " · "))
 		for _, at := range group {
+			if at.Line == 0 {
+				continue // of the file as a whole, which may be a large one
+			}
 			line, ok := lines(at.File, at.Line)
-			if at.Line == 0 || !ok || strings.TrimSpace(line) == "" {
+			if !ok || strings.TrimSpace(line) == "" {
 				continue
 			}
 			excerpt(w, s, at, line, digits, colour)
@@ -105,11 +108,11 @@ func excerpt(w io.Writer, s Style, at plan.Pos, line string, digits int, colour 
 	line = strings.TrimRight(line, "\r\n")
 	start := min(max(at.Column-1, 0), len(line))
 	end := start + tokenLength(line[start:])
-	indent := expand(line[:start])
-	width := max(utf8.RuneCountInString(expand(line[start:end])), 1)
+	indent := escape(expand(line[:start]), false)
+	width := max(utf8.RuneCountInString(escape(expand(line[start:end]), false)), 1)
 
 	const most = 160 // a line of generated CUE would push everything else off the screen
-	text := expand(line)
+	text := safeLine(expand(line))
 	if r := []rune(text); len(r) > most {
 		text = string(r[:most-1]) + "…"
 		width = max(min(width, most-utf8.RuneCountInString(indent)), 1)
@@ -160,6 +163,7 @@ type Tally struct {
 // Verdict is the last line of vet: what was looked at, what is wrong, where to
 // read on.
 func Verdict(w io.Writer, s Style, t Tally, ps []*problem.Problem) {
+	t, ps = safe(t), safe(ps)
 	name := count(len(t.Manifests), "manifest")
 	if len(t.Manifests) == 1 {
 		name = t.Manifests[0]

@@ -37,7 +37,7 @@ func NewProgress(kind string, w io.Writer, s Style, p plan.Plan, jobs int) Progr
 	case "tty":
 		return &live{w: w, s: s, run: newRun(p), jobs: jobs}
 	case "json":
-		return &jsonLines{e: json.NewEncoder(w)}
+		return &jsonLines{e: json.NewEncoder(safeJSON{w})}
 	case "quiet":
 		return silent{}
 	}
@@ -92,7 +92,7 @@ type step struct {
 func newRun(p plan.Plan) run {
 	r := run{names: map[plan.Digest]string{}, images: len(p.Images), steps: len(p.Steps)}
 	for _, s := range p.Steps {
-		r.names[s.ID] = s.Name
+		r.names[s.ID] = safeLine(s.Name)
 	}
 	return r
 }

@@ -25,6 +25,11 @@ type Summary struct {
 
 // ShowSummary writes the block that ends a run, whatever happened.
 func ShowSummary(w io.Writer, s Style, sum Summary) {
+	errors := make([]string, len(sum.Result.Images))
+	for i, r := range sum.Result.Images {
+		errors[i] = safeText(r.Error)
+	}
+	sum = safe(sum)
 	states := map[exec.State]int{}
 	for _, i := range sum.Result.Images {
 		states[i.State]++
@@ -59,6 +64,9 @@ func ShowSummary(w io.Writer, s Style, sum Summary) {
 	numbers = append(numbers, "reused "+count(int(b.Reused), "layer"), Duration(sum.Took))
 	fmt.Fprintf(w, "  %s\n", strings.Join(numbers, " · "))
 
+	for i := range sum.Result.Images {
+		sum.Result.Images[i].Error = errors[i]
+	}
 	sum.failures(w, s)
 	for _, n := range sum.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)

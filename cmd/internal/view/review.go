@@ -11,6 +11,7 @@ import (
 
 // ShowEffect writes what a change does, for people; full names every image.
 func ShowEffect(w io.Writer, s Style, r policy.Review, full bool) {
+	r = safe(r)
 	for _, c := range r.Changes {
 		familyEffect(w, s, c, full)
 	}
@@ -92,6 +93,7 @@ var severitySigns = map[policy.Severity]struct{ sign, colour string }{
 // ShowReview writes a review for people: what is found, what the change does,
 // the verdict last.
 func ShowReview(w io.Writer, s Style, r policy.Review, full bool) {
+	r = safe(r)
 	fmt.Fprintf(w, "%s\n\n", s.paint("base "+sideName(r.Base)+" · head "+sideName(r.Head), bold))
 	for _, f := range r.Findings {
 		finding(w, s, f)

@@ -170,6 +170,50 @@ func TestMarkdownIsText(t *testing.T) {
 	}
 }
 
+// TestMarkdownLinks checks that a text links nowhere, and a rule's link only to a
+// page.
+func TestMarkdownLinks(t *testing.T) {
+	for in, want := range map[string]string{
+		"see https://evil.example/x": "see https:\u200b//evil.example/x",
+		"WWW.evil.example ftp://x":   "WWW\u200b.evil.example ftp:\u200b//x",
+	} {
+		if got := text(in); got != want {
+			t.Errorf("%q is %q, not %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{
+		"https://wiki.example/a?b=1|2": "<https://wiki.example/a?b=1%7C2>",
+		"http://wiki.example/<b> c":    "<http://wiki.example/%3Cb%3E%20c>",
+		"javascript:alert(1)":          "`javascript:alert(1)`",
+		"JavaScript://x/%0aalert(1)":   "`JavaScript://x/%0aalert(1)`",
+		"https:alert":                  "`https:alert`",
+		"wiki":                         "`wiki`",
+	} {
+		if got := link(in); got != want {
+			t.Errorf("the link %q is %q, not %q", in, got, want)
+		}
+	}
+}
+
+// TestAnnotations checks that the gravest are first, and no more than are shown.
+func TestAnnotations(t *testing.T) {
+	var r policy.Review
+	for i := range 500 {
+		r.Findings = append(r.Findings, policy.Finding{Rule: "many", Severity: policy.SeverityInfo, Message: fmt.Sprint(i)})
+	}
+	for i := range 12 {
+		r.Findings = append(r.Findings, policy.Finding{Rule: "grave", Severity: policy.SeverityDeny, Message: fmt.Sprint(i)})
+	}
+	var b bytes.Buffer
+	if err := ReviewGitHub(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if len(lines) != 22 || !strings.HasPrefix(lines[9], "::error title=grave::9") || !strings.HasPrefix(lines[10], "::notice ") || lines[20] != "canvos: 492 more findings in the summary of this run" {
+		t.Errorf("%d lines:\n%s", len(lines), b.String())
+	}
+}
+
 // TestSARIF checks what the schema and code scanning demand of every result.
 func TestSARIF(t *testing.T) {
 	var b bytes.Buffer

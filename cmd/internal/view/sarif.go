@@ -96,6 +96,7 @@ type (
 // without a place stands at the manifest, since a result needs one to be shown.
 // Places are named from the top of the repository, and are those of its head.
 func ReviewSARIF(w io.Writer, r policy.Review, version string, rules []Rule, lines Lines) error {
+	r, rules = safe(r), safe(rules)
 	known := reportRules(rules, r.Findings)
 	index := map[string]int{}
 	run := sarifRun{
@@ -223,8 +224,11 @@ func sarifURI(file string) string {
 
 // utf16Column counts a column as SARIF does: ours counts bytes.
 func utf16Column(at plan.Pos, lines Lines) int {
+	if at.Column < 1 {
+		return at.Column
+	}
 	line, ok := lines(at.File, at.Line)
-	if !ok || at.Column < 1 || at.Column > len(line)+1 {
+	if !ok || at.Column > len(line)+1 {
 		return at.Column
 	}
 	return len(utf16.Encode([]rune(line[:at.Column-1]))) + 1

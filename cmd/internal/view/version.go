@@ -23,6 +23,7 @@ func ShowVersion(w io.Writer, f Format, v Version) error {
 			Version
 		}{head("Version"), v})
 	}
+	v = safe(v)
 	commit := ""
 	if v.Commit != "" {
 		commit = " · " + v.Commit[:min(12, len(v.Commit))]

@@ -47,10 +47,11 @@ const (
 )
 
 func (s Style) paint(text string, sgr ...string) string {
-	if !s.Colour || text == "" {
+	how := strings.Join(sgr, ";")
+	if !s.Colour || text == "" || how == "" {
 		return text
 	}
-	return "\x1b[" + strings.Join(sgr, ";") + "m" + text + "\x1b[0m"
+	return "\x1b[" + how + "m" + text + "\x1b[0m"
 }
 
 // bar separates a line number from its line.
@@ -63,7 +64,7 @@ func (s Style) bar() string {
 
 // writeJSON writes v for machines that stream and people who look.
 func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(safeJSON{w})
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(v); err != nil {
