@@ -48,7 +48,7 @@ var problems = []*problem.Problem{
 	},
 	{
 		Code: "CV0301", Severity: problem.Error,
-		Message: `two families publish docker.io/acme/ubuntu:k3s-1.30.4-v4.4.12-demo`,
+		Message: `families "store" and "store-arm" both publish docker.io/acme/ubuntu:k3s-1.30.4-v4.4.12-demo`,
 		Help:    "give one of them another tag or repository",
 		At:      plan.Pos{File: "images.cue", Line: 6, Column: 2},
 		Also:    []plan.Pos{{File: "images.cue", Line: 11, Column: 2}, {File: "more.cue", Line: 3, Column: 1}},
