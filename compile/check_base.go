@@ -21,20 +21,24 @@ func (s *subject) imageFor(arch string) Field[string] {
 func (s *subject) checkBaseImages() {
 	for _, arch := range archesOf(s.Family) {
 		image := s.imageFor(arch)
+		if image.V == "" && s.OS.ByArch.Set {
+			help := "add " + arch + `: "…"`
+			if s.runs("ubuntu", "opensuse-leap") {
+				help += ", or leave os.image out to build on CanvOS's own for all"
+			}
+			s.report("CV0220", "os.image."+arch, s.OS.ByArch.At, "os.image names no base image for "+arch, help)
+			continue
+		}
 		if image.V == "" {
 			if known := s.release != nil && (slices.Contains(systems, s.OS.Distribution.V) || s.since("v4.10.0")); known && !s.runs("ubuntu", "opensuse-leap") {
-				what := s.OS.Distribution.V + " needs a base image"
-				if len(s.OS.ImageByArch) > 0 {
-					what += " for " + arch
-				}
-				s.report("CV0220", "os.image", firstAt(s.OS.Distribution.At, s.OS.At), what+": CanvOS has none of its own",
+				s.report("CV0220", "os.image", firstAt(s.OS.Distribution.At, s.OS.At), s.OS.Distribution.V+" needs a base image: CanvOS has none of its own",
 					"build one as CanvOS documents it, and name it in os.image"+at(s.OS.At))
 				break
 			}
 			continue
 		}
 		path := "os.image"
-		if len(s.OS.ImageByArch) > 0 {
+		if s.OS.ByArch.Set {
 			path += "." + arch
 		} else if arch != archesOf(s.Family)[0] {
 			s.checkImageArch(image, path, arch)
@@ -65,8 +69,8 @@ func (s *subject) checkBaseImages() {
 
 // checkDefault finds the image that the release would take anyway.
 func (s *subject) checkDefault(image Field[string], path, arch string, ref Reference) {
-	if s.release == nil || s.FIPS.V || !strings.Contains(ref.Tag, "-core-") {
-		return
+	if s.release == nil || s.FIPS.V || !strings.Contains(ref.Tag, "-core-") || len(s.OS.ImageByArch) > 1 {
+		return // of several, one may be CanvOS's own: none can be left out
 	}
 	own, ok := s.release.BaseImage(s.OS.Distribution.V, s.OS.Version.V, arch, s.UKI.V, false)
 	if !ok {

@@ -115,7 +115,7 @@ func pairsText(pairs []Pair) string {
 
 // imagesText is a family's base image, or images by architecture.
 func imagesText(f *Family) string {
-	if len(f.OS.ImageByArch) > 0 {
+	if f.OS.ByArch.Set {
 		return pairsText(f.OS.ImageByArch)
 	}
 	return f.OS.Image.V

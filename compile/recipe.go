@@ -62,6 +62,10 @@ func (r *recipe) baseImage() (string, asker, bool) {
 		}
 		return reference, by, true
 	}
+	if r.f.OS.ByArch.Set {
+		r.report(problem.Problem{Code: "CV0220", Message: "os.image names no base image for " + r.arch, Help: "add " + r.arch + `: "…"`, Path: "os.image." + r.arch, At: r.f.OS.ByArch.At})
+		return "", by, false
+	}
 	by.at = r.f.OS.At
 	reference, ok := r.parts.BaseImage(r.f.OS.Distribution.V, r.f.OS.Version.V, r.arch, r.f.UKI.V, r.f.FIPS.V)
 	if !ok {
