@@ -109,7 +109,11 @@ func differences(a, b *Family) []string {
 	add("os.image", imagesText(a), imagesText(b))
 	add("the CanvOS release", a.Release.V, b.Release.V)
 	for _, o := range options {
-		add(o.field, o.text(a), o.text(b))
+		if x, y := o.text(a), o.text(b); isSecret("", o.field) && x != y {
+			out = append(out, o.field)
+		} else {
+			add(o.field, x, y)
+		}
 	}
 	add("channel", channelOf(a), channelOf(b))
 	return out

@@ -260,7 +260,7 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 	name := lastLabel(path)
 	p := problem.Problem{Code: "CV0114", Path: path, At: valuePos(raw)}
 	shown := written(raw)
-	secret := strings.HasSuffix(path, ".ubuntuPro") || strings.HasSuffix(path, ".ubuntuPro.env")
+	_, secret := secretPath(path)
 	if secret {
 		shown = "the token itself" // or what may be it: not repeated
 	}
@@ -274,7 +274,10 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 	entry, _ := problem.Lookup(code)
 	switch {
 	case raw.IncompleteKind() != cue.BottomKind && !value.IsConcrete():
-		p.Code, p.Message = "CV0008", name+" has no value: it is "+shown
+		p.Code, p.Message = "CV0008", name+" has no value"
+		if !secret {
+			p.Message += ": it is " + shown
+		}
 		p.Help = "say which value is meant"
 	case def.IncompleteKind() == cue.StructKind && raw.IncompleteKind() != cue.BottomKind:
 		// CUE's text is that of the whole definition.
@@ -289,8 +292,7 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 		p.Message = name + " cannot be " + shown
 	}
 	if secret {
-		p.Hide = true
-		p.Help = `write ubuntuPro: env: "UBUNTU_PRO_TOKEN", the name of a variable, and take the token out of the history`
+		p.Help = secretHelp
 	} else if m := d.mend(raw, def); m != "" {
 		p.Help = m
 	} else if p.Code == "CV0109" {
@@ -369,7 +371,7 @@ func lastTexts(def cue.Value) []string {
 
 // mended is a text as names in registries are written.
 func mended(s string) string {
-	s = strings.ToLower(strings.TrimSpace(s))
+	s = strings.ToLower(withoutCredentials(strings.TrimSpace(s)))
 	if _, rest, ok := strings.Cut(s, "://"); ok {
 		s = rest
 	}
@@ -382,18 +384,12 @@ func mended(s string) string {
 	return strings.Trim(s, "-./")
 }
 
-// written is a value as the person wrote it, cut if it is long.
+// written is a value as the person wrote it.
 func written(v cue.Value) string {
-	text := ""
 	if lit, ok := v.Source().(*ast.BasicLit); ok {
-		text = lit.Value
-	} else {
-		text = fmt.Sprint(v)
+		return lit.Value
 	}
-	if r := []rune(text); len(r) > 60 {
-		text = string(r[:59]) + "…"
-	}
-	return text
+	return fmt.Sprint(v)
 }
 
 func kindText(k cue.Kind) string {

@@ -68,7 +68,7 @@ func Load(src Source) (*Manifest, []*problem.Problem) {
 	ctx := cuecontext.New()
 	raw := ctx.BuildInstance(inst)
 	if err := raw.Err(); err != nil && !holdsFields(raw) {
-		return nil, problem.Sort(evaluation(err))
+		return nil, problem.Sort(withhold(evaluation(err), inst.Files))
 	}
 	if raw.IncompleteKind() != cue.StructKind && !holdsFields(raw) {
 		return nil, []*problem.Problem{noManifest("the package is not a struct of fields", src)}
@@ -93,7 +93,7 @@ func Load(src Source) (*Manifest, []*problem.Problem) {
 		}
 		m.partial = true
 	}
-	return m, problem.Sort(d.problems)
+	return m, problem.Sort(withhold(d.problems, inst.Files))
 }
 
 // instance finds and parses the files of the package.

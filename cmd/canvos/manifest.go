@@ -184,7 +184,7 @@ func (m *manifest) judge(lk *lock.File) (compile.Judged, error) {
 	return compile.Judge(src, lk), nil
 }
 
-// lines shows what the person wrote.
+// lines shows what the person wrote, but for secrets.
 func (d *door) lines(of ...*manifest) view.Lines {
 	read := map[string][]string{}
 	return func(file string, line int) (string, bool) {
@@ -198,7 +198,7 @@ func (d *door) lines(of ...*manifest) view.Lines {
 			} else {
 				b, _ = os.ReadFile(d.absolute(file)) // what cannot be read is not shown
 			}
-			text = strings.Split(string(b), "\n")
+			text = strings.Split(string(compile.Redacted(b)), "\n")
 			read[file] = text
 		}
 		if line < 1 || line > len(text) {

@@ -126,7 +126,7 @@ var values = []Entry{
 			"The value has the right kind, but is none of those the field allows, or not of its form. Empty texts count: an empty value in CanvOS overrides a default instead of asking for it.",
 			"The message says what is allowed. To ask for the default leave the field out.",
 		},
-		Constraints: []string{"C45"},
+		Constraints: []string{"C45", "C51"},
 		Sources:     []string{"the schema's comment on the field"},
 	},
 	{
