@@ -3,10 +3,12 @@ package problem
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Text is what may be said of values that a person wrote: without the user and
-// password of an address. Where only names of images and registries are spoken of, whatever
+// password of an address, and without the middle of what is longer than a screen
+// shows. Where only names of images and registries are spoken of, whatever
 // stands before an @ is a credential.
 func Text(s string, names bool) string {
 	return units.ReplaceAllStringFunc(s, func(unit string) string {
@@ -17,12 +19,25 @@ func Text(s string, names bool) string {
 		if from, to, ok := Credentials(inner, names); ok {
 			inner = inner[:from] + "…" + inner[to:]
 		}
-		return before + inner + after
+		return before + cut(inner) + after
 	})
 }
 
 // units are texts in quotes, and words.
 var units = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|[^\s"]+|"`)
+
+// longest is how much of a value is shown: the longest reference of a sensible
+// length, and no more than two lines of a terminal.
+const longest = 160
+
+func cut(s string) string {
+	if utf8.RuneCountInString(s) <= longest {
+		return s
+	}
+	const tail = 20
+	r := []rune(s)
+	return string(r[:longest-tail]) + "…" + string(r[len(r)-tail:])
+}
 
 // Credentials finds user and password of an address in a text, between // and @
 // or, where there is no scheme, before the @. The @ of a digest is none.

@@ -1,6 +1,9 @@
 package problem
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestText(t *testing.T) {
 	const hex = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -24,5 +27,15 @@ func TestText(t *testing.T) {
 		if got := Text(c.text, c.names); got != c.want {
 			t.Errorf("%s\nbecame %s\nnot    %s", c.text, got, c.want)
 		}
+	}
+	long := strings.Repeat("ä", 1<<20)
+	for _, text := range []string{long, `the tag "` + long + `" is long`, `"` + strings.Repeat("a b ", 1<<18) + `"`} {
+		if got := Text(text, false); len(got) > 600 || !strings.Contains(got, "…") || strings.Count(text, `"`) != strings.Count(got, `"`) {
+			t.Errorf("%.40s became %d bytes", text, len(got))
+		}
+	}
+	// A text that is cut shows no credentials either.
+	if got := Text(`"http://u:SECRET`+long+`@h"`, false); got != `"http://…@h"` {
+		t.Error(got)
 	}
 }
