@@ -103,6 +103,37 @@ func TestTokenLength(t *testing.T) {
 	}
 }
 
+// A long line is shown around the place, wherever that is.
+func TestWindow(t *testing.T) {
+	filler := strings.Repeat("x", 300)
+	for _, c := range []struct{ line, token string }{
+		{`a: "here", ` + filler, `"here"`},
+		{filler + ` "here" ` + filler, `"here"`},
+		{filler + ` "here"`, `"here"`},
+		{filler + ` "` + filler + `"`, `"` + strings.Repeat("x", 100)},
+		{"\t\tä" + filler + `ä"hére"`, `"hére"`},
+		{`a: "` + filler + `"`, `"` + strings.Repeat("x", 100)},
+		{strings.Repeat("\t", 100) + `"here"`, `"here"`},
+		{`"here"`, `"here"`},
+		{filler, strings.Repeat("x", 100)},
+	} {
+		column := strings.Index(c.line, c.token) + 1
+		var b bytes.Buffer
+		excerpt(&b, Style{}, plan.Pos{File: "a", Line: 7, Column: column}, c.line, 1, red)
+		lines := strings.Split(b.String(), "\n")
+		text, marks := []rune(lines[0]), []rune(lines[1])
+		first, width := strings.IndexRune(lines[1], '^'), strings.Count(lines[1], "^")
+		if len(text) > 175 || len(marks) > len(text) || first < 0 {
+			t.Errorf("%.20s…\n%s", c.line, b.String())
+			continue
+		}
+		marked := string(text[first : first+width])
+		if !strings.HasPrefix(marked, c.token) && !strings.HasPrefix(c.token, strings.TrimSuffix(marked, "…")) {
+			t.Errorf("%q is marked, not %q, in\n%s", marked, c.token, b.String())
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	var b bytes.Buffer
 	err := multierror.Append(nil, errors.New("open out: permission denied"), errors.New("two\nlines")).ErrorOrNil()
