@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"canvos.dev/compile/catalog"
 )
 
 // imageFor is the base image that is named for an architecture, if any.
@@ -59,12 +61,69 @@ func (s *subject) checkBaseImages() {
 		ref  Field[string]
 	}{{"mirrors.thirdParty", s.Mirrors.ThirdParty}, {"mirrors.alpine", s.Mirrors.Alpine}, {"mirrors.osbuilder", s.Mirrors.Osbuilder}} {
 		if mirror.ref.V != "" {
-			if _, err := ParseReference(mirror.ref.V); err != nil {
-				s.report("CV0115", mirror.path, mirror.ref.At, quoted(mirror.ref.V)+" is not an image reference: "+err.Error(),
-					"write HOST/PATH:TAG or HOST/PATH@sha256:DIGEST, in lower case but for the tag")
-			}
+			s.checkReference(mirror.ref, mirror.path)
 		}
 	}
+	s.checkComposed()
+}
+
+// checkComposed judges the references that the family's components and mirrors
+// are put into, and tells of the fields that break one.
+func (s *subject) checkComposed() {
+	if s.release == nil || componentsOf(s.Family) == (catalog.Components{}) || s.misnamedPart(s.Family) == "" {
+		return
+	}
+	found := false
+	for _, o := range options {
+		if !overrides(o.field) || !o.set(s.Family) {
+			continue
+		}
+		alone := *s.Family
+		alone.Components, alone.Mirrors = Components{}, Mirrors{}
+		*o.word(&alone) = *o.word(s.Family)
+		if why := s.misnamedPart(&alone); why != "" {
+			found = true
+			s.report("CV0115", o.field, o.at(s.Family), o.field+" "+quoted(o.text(s.Family))+" gives no image reference: "+why, "correct "+o.field)
+		}
+	}
+	if !found {
+		s.report("CV0115", "components", s.At, "components and mirrors together give no image reference: "+s.misnamedPart(s.Family), "correct components or mirrors")
+	}
+}
+
+// misnamedPart says why the reference of a component is none, or "".
+func (s *subject) misnamedPart(f *Family) string {
+	r := s.release.With(f.Kubernetes.Distribution.V, componentsOf(f))
+	const anyVersion = "1.30.4"
+	references := []string{r.ThirdPartyImage, r.ProviderImage(f.Kubernetes.Distribution.V, f.FIPS.V)}
+	if f.UKI.V {
+		references = append(references, r.OsbuilderImage)
+	}
+	for _, arch := range archesOf(f) {
+		references = append(references, r.StylusImage(arch, f.FIPS.V), r.PackageImage(f.Kubernetes.Distribution.V, anyVersion, arch))
+		if base, ok := r.BaseImage(f.OS.Distribution.V, f.OS.Version.V, arch, f.UKI.V, f.FIPS.V); ok && s.imageFor(arch).V == "" {
+			references = append(references, base)
+		}
+	}
+	for _, reference := range references {
+		if reference == "" {
+			continue
+		}
+		ref, err := ParseReference(reference)
+		switch {
+		case err != nil:
+			return quoted(reference) + ": " + err.Error()
+		case len(ref.Path) > longestRepository:
+			return quoted(reference) + ": its path has " + itoa(len(ref.Path)) + " characters, a registry takes " + itoa(longestRepository)
+		}
+	}
+	return ""
+}
+
+// overrides says whether a field is one of a version or registry that the
+// release has too.
+func overrides(field string) bool {
+	return strings.HasPrefix(field, "components.") || strings.HasPrefix(field, "mirrors.")
 }
 
 // checkDefault finds the image that the release would take anyway.

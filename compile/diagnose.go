@@ -272,6 +272,9 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 		}
 	}
 	entry, _ := problem.Lookup(code)
+	reference, _ := raw.String()
+	why, help, notes := misnamed(reference)
+	named := raw.IncompleteKind() == cue.StringKind && why != ""
 	switch {
 	case raw.IncompleteKind() != cue.BottomKind && !value.IsConcrete():
 		p.Code, p.Message = "CV0008", name+" has no value"
@@ -282,6 +285,8 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 	case def.IncompleteKind() == cue.StructKind && raw.IncompleteKind() != cue.BottomKind:
 		// CUE's text is that of the whole definition.
 		p.Code, p.Message = "CV0103", name+" is "+kindText(cue.StructKind)+", not "+shown
+	case code == "CV0115" && named:
+		p.Code, p.Message, p.Help, p.Notes = code, why, help, notes
 	case code != "" && strings.HasPrefix(entry.Title, "not a"):
 		p.Code, p.Message, p.Notes = code, shown+" is "+entry.Title, []string{text}
 	case code != "":

@@ -50,6 +50,9 @@ func ParseReference(s string) (Reference, error) {
 	}
 	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') {
 		rest, r.Tag = rest[:i], rest[i+1:]
+		if len(r.Tag) > longestTag {
+			return r, fmt.Errorf("its tag has %d characters, a registry takes %d", len(r.Tag), longestTag)
+		}
 		if !tagForm.MatchString(r.Tag) {
 			return r, fmt.Errorf("%q is not a tag", r.Tag)
 		}
