@@ -3,6 +3,7 @@ package compile
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -45,7 +46,9 @@ const stdinFile = "-.cue"
 func newMount(user fs.FS) (mount, error) {
 	m := mount{user: user}
 	b, err := fs.ReadFile(user, "cue.mod/module.cue")
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		return m, err
+	} else if err != nil {
 		m.modfile, err = moduleFile("canvos.local/manifest@v0")
 		return m, err
 	}
@@ -98,8 +101,12 @@ func (m mount) Open(name string) (fs.File, error) {
 		return openBytes(name, m.stdin)
 	}
 	f, err := m.user.Open(name)
-	if err != nil || m.intake == nil {
+	if m.intake == nil {
 		return f, err
+	}
+	if err != nil {
+		m.intake.failed(name, err)
+		return nil, err
 	}
 	if info, err := f.Stat(); err == nil && !m.intake.admit(name, info) {
 		f.Close()
