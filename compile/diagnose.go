@@ -258,6 +258,9 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 		return
 	}
 	name := lastLabel(path)
+	if i := strings.LastIndexByte(path, '['); i >= 0 && strings.HasSuffix(path, "]") {
+		name += path[i:] // which of a list
+	}
 	p := problem.Problem{Code: "CV0114", Path: path, At: valuePos(raw)}
 	shown := written(raw)
 	_, secret := secretPath(path)
