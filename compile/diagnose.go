@@ -332,7 +332,7 @@ func (d *diagnosis) mend(raw, def cue.Value) string {
 		}
 		if strings.TrimSpace(text) != "" {
 			plain, _, _ := strings.Cut(strings.TrimPrefix(text, "v"), "+")
-			tries = append(tries, quoted(archAliases[text]), quoted(mended(text)), quoted(plain), quoted("v"+text), quoted(text+".x"))
+			tries = append(tries, quoted(archAliases[text]), quoted(mended(text)), quoted(plain), quoted("v"+text), quoted(text+".x"), quoted("http://"+text))
 		}
 	}
 	if l := lastTexts(def); l != nil && text != "" {
