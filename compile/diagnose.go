@@ -93,7 +93,13 @@ func (d *diagnosis) walk(path string, raw, def cue.Value) {
 	if d.said[path] && path != "" {
 		return
 	}
-	kind, want := raw.IncompleteKind(), def.IncompleteKind()
+	kind := raw.IncompleteKind()
+	if kind == cue.BottomKind && holdsFields(raw) {
+		def = branch(def, cue.StructKind)
+	} else {
+		def = branch(def, kind)
+	}
+	want := def.IncompleteKind()
 	switch {
 	case kind == cue.BottomKind && !holdsFields(raw):
 		d.broken(path, raw)
@@ -110,6 +116,24 @@ func (d *diagnosis) walk(path string, raw, def cue.Value) {
 	default:
 		d.leaf(path, raw, def)
 	}
+}
+
+// branch is what a definition that takes a struct or something else says of a
+// value of one kind: a value is judged by what it seems to be.
+func branch(def cue.Value, kind cue.Kind) cue.Value {
+	all := def.IncompleteKind()
+	if all&cue.StructKind == 0 || all == cue.StructKind || all == cue.TopKind {
+		return def
+	}
+	op, parts := def.Expr()
+	if op != cue.OrOp {
+		return def
+	}
+	parts = slices.DeleteFunc(parts, func(p cue.Value) bool { return p.IncompleteKind()&kind == 0 })
+	if len(parts) != 1 {
+		return def
+	}
+	return parts[0]
 }
 
 // holdsFields tells a struct in which something is an error from an error.
@@ -224,6 +248,11 @@ func (d *diagnosis) unknown(path, name string, names []string) {
 		}
 	case len(names) == 0 && last == "overlay":
 		p.Code, p.Message, p.Help = "CV0114", "overlay: "+quoted(name)+" is not an absolute path in the image", quoted("/"+strings.TrimLeft(name, "./"))
+	case len(names) == 0 && last == "image":
+		p.Code, p.Message, p.Notes = "CV0110", quoted(name)+" is not an architecture", []string{`arch is "amd64" or "arm64"`}
+		if meant := archAliases[name]; meant != "" {
+			p.Help = "write " + quoted(meant)
+		}
 	case len(names) == 0 && last == "acknowledge":
 		p.Code, p.Message, p.Help = "CV0130", quoted(name)+" is not the code of a problem", `codes are written "CV0203"; canvos explain lists them`
 	case len(names) == 0 && last == "labels":
