@@ -77,8 +77,8 @@ func badReference(rule SourceRule) (why, help string) {
 // schemes are the kinds of places, and whether each is a directory.
 var schemes = map[string]bool{"oci": true, "dir": true, "oci-archive": false, "docker-archive": false}
 
-// badPlace says what is wrong with the place of a source. Whether a layout or
-// archive is there is asked by who reads it: it may be brought for the build.
+// badPlace says what is wrong with the place of a source. A layout or archive
+// may be carried in for the build: see checkSources.
 func badPlace(rule SourceRule, files *localFiles) (why, help string) {
 	place := rule.Place.V
 	scheme, name, local := strings.Cut(place, ":")

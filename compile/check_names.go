@@ -155,22 +155,12 @@ func misnamed(s string) (why, help string, notes []string) {
 // checkLocalOnly finds an image that may lie in the local Docker alone.
 func (s *subject) checkLocalOnly(f Field[string], path string, ref Reference) {
 	library := ref.Host == "docker.io" && strings.HasPrefix(ref.Path, "library/") && !strings.Contains(f.V, "/")
-	if !library && ref.Host != "localhost" || s.m.sourced(ref.String()) {
+	if !library && ref.Host != "localhost" || s.m.sourceOf(ref.String()) != nil {
 		return
 	}
 	s.report("CV0126", path, f.At, quoted(f.V)+" is "+ref.String()+", which may lie in the local Docker only",
 		"write the reference with its registry, or say where it lies: sources: "+quoted(ref.String())+`: "docker-archive:FILE"`,
 		"builders pull from registries, and do not see what was built on this machine")
-}
-
-// sourced says whether sources has a place for a reference.
-func (m *Manifest) sourced(reference string) bool {
-	for _, rule := range m.Sources {
-		if rest, ok := strings.CutPrefix(reference, rule.Reference); ok && (rest == "" || strings.ContainsRune("/:@", rune(rest[0]))) {
-			return true
-		}
-	}
-	return false
 }
 
 // firstAt is the first of some places that is one.

@@ -257,4 +257,20 @@ var values = []Entry{
 		},
 		Sources: []string{"canvos"},
 	},
+	{
+		Code: "CV0135", Severity: Warning, Room: "compile", Title: "a source that nothing is read from",
+		Explanation: []string{
+			"No image of the manifest needs a reference that begins with what the entry of sources stands for. Mistyped, it would let the network be asked for what should come from a mirror or a layout.",
+			"Correct it or remove it. `canvos lock` shows which references are needed.",
+		},
+		Sources: []string{"canvos"},
+	},
+	{
+		Code: "CV0136", Severity: Warning, Room: "compile", Title: "a place of a source that is not there",
+		Explanation: []string{
+			"An image is read from a layout or archive that is not there. It may be carried in for the build, so where manifests are only looked at it is no error; whoever locks or builds needs it.",
+			"Carry it in, or correct the path.",
+		},
+		Sources: []string{"canvos"},
+	},
 }
