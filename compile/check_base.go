@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"canvos.dev/compile/catalog"
 )
 
 // imageFor is the base image that is named for an architecture, if any.
@@ -21,20 +23,24 @@ func (s *subject) imageFor(arch string) Field[string] {
 func (s *subject) checkBaseImages() {
 	for _, arch := range archesOf(s.Family) {
 		image := s.imageFor(arch)
+		if image.V == "" && s.OS.ByArch.Set {
+			help := "add " + arch + `: "…"`
+			if s.runs("ubuntu", "opensuse-leap") {
+				help += ", or leave os.image out to build on CanvOS's own for all"
+			}
+			s.report("CV0220", "os.image."+arch, s.OS.ByArch.At, "os.image names no base image for "+arch, help)
+			continue
+		}
 		if image.V == "" {
 			if known := s.release != nil && (slices.Contains(systems, s.OS.Distribution.V) || s.since("v4.10.0")); known && !s.runs("ubuntu", "opensuse-leap") {
-				what := s.OS.Distribution.V + " needs a base image"
-				if len(s.OS.ImageByArch) > 0 {
-					what += " for " + arch
-				}
-				s.report("CV0220", "os.image", firstAt(s.OS.Distribution.At, s.OS.At), what+": CanvOS has none of its own",
+				s.report("CV0220", "os.image", firstAt(s.OS.Distribution.At, s.OS.At), s.OS.Distribution.V+" needs a base image: CanvOS has none of its own",
 					"build one as CanvOS documents it, and name it in os.image"+at(s.OS.At))
 				break
 			}
 			continue
 		}
 		path := "os.image"
-		if len(s.OS.ImageByArch) > 0 {
+		if s.OS.ByArch.Set {
 			path += "." + arch
 		} else if arch != archesOf(s.Family)[0] {
 			s.checkImageArch(image, path, arch)
@@ -55,18 +61,75 @@ func (s *subject) checkBaseImages() {
 		ref  Field[string]
 	}{{"mirrors.thirdParty", s.Mirrors.ThirdParty}, {"mirrors.alpine", s.Mirrors.Alpine}, {"mirrors.osbuilder", s.Mirrors.Osbuilder}} {
 		if mirror.ref.V != "" {
-			if _, err := ParseReference(mirror.ref.V); err != nil {
-				s.report("CV0115", mirror.path, mirror.ref.At, quoted(mirror.ref.V)+" is not an image reference: "+err.Error(),
-					"write HOST/PATH:TAG or HOST/PATH@sha256:DIGEST, in lower case but for the tag")
-			}
+			s.checkReference(mirror.ref, mirror.path)
 		}
 	}
+	s.checkComposed()
+}
+
+// checkComposed judges the references that the family's components and mirrors
+// are put into, and tells of the fields that break one.
+func (s *subject) checkComposed() {
+	if s.release == nil || componentsOf(s.Family) == (catalog.Components{}) || s.misnamedPart(s.Family) == "" {
+		return
+	}
+	found := false
+	for _, o := range options {
+		if !overrides(o.field) || !o.set(s.Family) {
+			continue
+		}
+		alone := *s.Family
+		alone.Components, alone.Mirrors = Components{}, Mirrors{}
+		*o.word(&alone) = *o.word(s.Family)
+		if why := s.misnamedPart(&alone); why != "" {
+			found = true
+			s.report("CV0115", o.field, o.at(s.Family), o.field+" "+quoted(o.text(s.Family))+" gives no image reference: "+why, "correct "+o.field)
+		}
+	}
+	if !found {
+		s.report("CV0115", "components", s.At, "components and mirrors together give no image reference: "+s.misnamedPart(s.Family), "correct components or mirrors")
+	}
+}
+
+// misnamedPart says why the reference of a component is none, or "".
+func (s *subject) misnamedPart(f *Family) string {
+	r := s.release.With(f.Kubernetes.Distribution.V, componentsOf(f))
+	const anyVersion = "1.30.4"
+	references := []string{r.ThirdPartyImage, r.ProviderImage(f.Kubernetes.Distribution.V, f.FIPS.V)}
+	if f.UKI.V {
+		references = append(references, r.OsbuilderImage)
+	}
+	for _, arch := range archesOf(f) {
+		references = append(references, r.StylusImage(arch, f.FIPS.V), r.PackageImage(f.Kubernetes.Distribution.V, anyVersion, arch))
+		if base, ok := r.BaseImage(f.OS.Distribution.V, f.OS.Version.V, arch, f.UKI.V, f.FIPS.V); ok && s.imageFor(arch).V == "" {
+			references = append(references, base)
+		}
+	}
+	for _, reference := range references {
+		if reference == "" {
+			continue
+		}
+		ref, err := ParseReference(reference)
+		switch {
+		case err != nil:
+			return quoted(reference) + ": " + err.Error()
+		case len(ref.Path) > longestRepository:
+			return quoted(reference) + ": its path has " + itoa(len(ref.Path)) + " characters, a registry takes " + itoa(longestRepository)
+		}
+	}
+	return ""
+}
+
+// overrides says whether a field is one of a version or registry that the
+// release has too.
+func overrides(field string) bool {
+	return strings.HasPrefix(field, "components.") || strings.HasPrefix(field, "mirrors.")
 }
 
 // checkDefault finds the image that the release would take anyway.
 func (s *subject) checkDefault(image Field[string], path, arch string, ref Reference) {
-	if s.release == nil || s.FIPS.V || !strings.Contains(ref.Tag, "-core-") {
-		return
+	if s.release == nil || s.FIPS.V || !strings.Contains(ref.Tag, "-core-") || len(s.OS.ImageByArch) > 1 {
+		return // of several, one may be CanvOS's own: none can be left out
 	}
 	own, ok := s.release.BaseImage(s.OS.Distribution.V, s.OS.Version.V, arch, s.UKI.V, false)
 	if !ok {

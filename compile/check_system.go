@@ -182,7 +182,7 @@ func (s *subject) checkArchitectures() {
 // be one that somebody prepared, and nothing else is done to it.
 func (s *subject) checkPrepared() {
 	where := s.OS.Prepare.At
-	if imagesText(s.Family) == "" && s.runs("ubuntu", "opensuse-leap") {
+	if imagesText(s.Family) == "" && !s.OS.ByArch.Set && s.runs("ubuntu", "opensuse-leap") {
 		s.report("CV0224", "os.prepare", where, "os.prepare is false, and the base image that CanvOS chooses is not prepared",
 			"name a prepared image in os.image"+at(s.OS.At)+", or remove os.prepare")
 	}

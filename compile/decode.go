@@ -217,6 +217,7 @@ func (d *diagnosis) os(path string, v cue.Value) OS {
 		case "image":
 			if v.IncompleteKind() == cue.StructKind {
 				o.ImageByArch = pairs(v)
+				o.ByArch = Field[bool]{true, d.near(path + ".image"), true}
 			} else {
 				text(&o.Image, v)
 			}

@@ -3,9 +3,10 @@ package problem
 // machines: operating systems, architectures and hardware.
 var machines = []Entry{
 	{
-		Code: "CV0220", Severity: Error, Room: "compile", Title: "the operating system needs a base image",
+		Code: "CV0220", Severity: Error, Room: "compile", Title: "a base image is missing",
 		Explanation: []string{
 			"CanvOS has base images of its own for ubuntu and opensuse-leap only. For rhel and sles (and any other, in the 4.10 line) nothing would be built upon.",
+			"Images that are named for each architecture are named for all of them: that another one would be built on CanvOS's own image, unprepared, is never meant by os.image: {amd64: …}.",
 			"Name one in os.image.",
 		},
 		Constraints: []string{"C15"},
