@@ -65,6 +65,93 @@ func (s *subject) checkBaseImages() {
 		}
 	}
 	s.checkComposed()
+	for _, o := range options {
+		if overrides(o.field) && o.set(s.Family) {
+			if why := s.idle(o); why != "" {
+				s.report("CV0243", o.field, o.at(s.Family), o.field+" does nothing: "+why, "remove it")
+			}
+		}
+	}
+}
+
+// idle says why the version or registry of a component that the family sets is
+// in none of its images, or "".
+func (s *subject) idle(o option) string {
+	unless := func(used bool, why string) string {
+		if used {
+			return ""
+		}
+		return why
+	}
+	const uki, stage = "it is for UKI images", "os.prepare is false, so the OS stage does not run"
+	switch o.field {
+	case "components.kine":
+		if !s.TwoNode.V {
+			return "it is for two-node images"
+		}
+		return unless(!s.prepared(), stage)
+	case "components.golang", "mirrors.alpine", "mirrors.osbuilder":
+		return unless(s.UKI.V, uki)
+	case "components.alpine", "components.osbuilder":
+		mirror := map[string]Field[string]{"components.alpine": s.Mirrors.Alpine, "components.osbuilder": s.Mirrors.Osbuilder}[o.field]
+		if mirror.V != "" {
+			return "mirrors" + strings.TrimPrefix(o.field, "components") + " names the whole image"
+		}
+		return unless(s.UKI.V, uki)
+	case "components.thirdParty":
+		return unless(s.Mirrors.ThirdParty.V == "", "mirrors.thirdParty names the whole image")
+	case "components.drbd":
+		if s.Dockerfile.V == "" {
+			return "it is for a dockerfile that builds DRBD"
+		}
+		return unless(!s.prepared(), stage)
+	case "components.provider", "components.flavor", "components.luet", "mirrors.packages", "mirrors.packageProject":
+		if s.since("v4.10.0") && s.BundleKubernetes.Set && !s.BundleKubernetes.V && !s.UKI.V {
+			return "bundleKubernetes is false, so Kubernetes and its agent are not in the image"
+		}
+		return unless(o.field != "components.luet" || s.release == nil || s.moves(o, s.packages), "the package repository of this release has no version in its path")
+	case "components.kairos", "components.kairosInit", "mirrors.base":
+		// Up to v4.7.11 the OS stage writes Kairos' version into the image.
+		writes := o.field == "components.kairos" && s.before("v4.7.13") && !s.prepared()
+		if s.release == nil || writes || s.moves(o, s.bases) {
+			return ""
+		}
+		if imagesText(s.Family) != "" {
+			return "os.image names the base image"
+		}
+		if s.UKI.V {
+			return "CanvOS " + s.release.Tag + " takes a base image of its own for UKI"
+		}
+		return "the base image of CanvOS " + s.release.Tag + " has no part of it"
+	}
+	return ""
+}
+
+// moves says whether references are others when a field has another value.
+func (s *subject) moves(o option, references func(*catalog.Release, string) string) bool {
+	other := *s.Family
+	o.word(&other).V += "x"
+	of := func(f *Family) string {
+		r := s.release.With(f.Kubernetes.Distribution.V, componentsOf(f))
+		var all []string
+		for _, arch := range archesOf(f) {
+			all = append(all, references(r, arch))
+		}
+		return strings.Join(all, " ")
+	}
+	return of(s.Family) != of(&other)
+}
+
+func (s *subject) bases(r *catalog.Release, arch string) string {
+	if s.imageFor(arch).V != "" {
+		return ""
+	}
+	base, _ := r.BaseImage(s.OS.Distribution.V, s.OS.Version.V, arch, s.UKI.V, s.FIPS.V)
+	return base
+}
+
+func (s *subject) packages(r *catalog.Release, arch string) string {
+	return r.PackageImage(s.Kubernetes.Distribution.V, "", arch)
 }
 
 // checkComposed judges the references that the family's components and mirrors

@@ -167,6 +167,7 @@ func (d *diagnosis) family(name string, v cue.Value) Family {
 				}
 			}
 		case "ubuntuPro":
+			f.UbuntuPro.At = d.near(path + ".ubuntuPro")
 			for name, v := range fieldsOf(v) {
 				switch name {
 				case "env":

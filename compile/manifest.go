@@ -141,6 +141,7 @@ type GPU struct {
 
 // Secret names where a secret comes from; never the secret.
 type Secret struct {
+	At        plan.Pos // nowhere if there is none
 	Env, File Field[string]
 }
 
