@@ -47,6 +47,7 @@ func (s *subject) judge() {
 	s.checkKubernetes()
 	s.checkRegistry()
 	s.checkTag()
+	s.checkRevision()
 	s.checkTwoNode()
 	s.checkCanonical()
 	s.checkBundle()

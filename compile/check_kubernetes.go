@@ -128,11 +128,19 @@ func (s *subject) missingVersion(q request) {
 	help := "take " + take
 	if tag := suggested(r.Tag, s.rel.having(dist, q.text)); tag != "" {
 		notes = append(notes, whichRelease(r.Tag, tag)+" "+q.text+": "+tag)
-		help += ", or set canvos: " + quoted(tag) + orLater(r.Tag, tag) + " (canvos catalog diff " + r.Tag + " " + tag + " shows what else moves)"
+		help += ", or set canvos: " + quoted(tag) + orLater(r.Tag, tag) + " (canvos catalog diff " + r.Tag + " " + tag + fileWord(q.at) + " shows what else moves)"
 	} else {
 		notes = append(notes, "no release has it for "+dist)
 	}
 	s.report("CV0107", q.path, q.at, "Kubernetes "+q.text+" is not in CanvOS "+r.Tag+" for "+dist, help, notes...)
+}
+
+// fileWord is the file of a place as a word of a command line; "" if it is none.
+func fileWord(at plan.Pos) string {
+	if at.File == "" || at.File == "-" || strings.ContainsAny(at.File, " \t'\"$&;()") {
+		return ""
+	}
+	return " " + at.File
 }
 
 // others are the release's other distributions that have a version.

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 
 	"canvos.dev/compile/plan"
@@ -83,6 +84,33 @@ func (s *subject) checkTag() {
 			"the repository "+quoted(name)+" has "+itoa(len(name))+" characters, a registry takes "+itoa(longestRepository), "shorten registry or repository")
 	}
 }
+
+// revised is a tag that ends like a revision.
+var revised = regexp.MustCompile(`^(?:(.*)-)?r([0-9]+)$`)
+
+// checkRevision judges whether the end of the tag could be a revision: the line
+// of an image is told by its name alone.
+func (s *subject) checkRevision() {
+	parts := revised.FindStringSubmatch(s.Tag.V)
+	if parts == nil {
+		return
+	}
+	rest, number := parts[1], parts[2]
+	end := "take another end, for example " + quoted(strings.TrimPrefix(rest+"-"+number, "-"))
+	help := end
+	if n, err := strconv.Atoi(number); err == nil && strconv.Itoa(n) == number && n > 1 && n <= mostRevisions && s.Revision.V <= 1 {
+		help = "leave tag out, and write revision: " + number
+		if rest != "" {
+			help = "write tag: " + quoted(rest) + ", revision: " + number
+		}
+		help += ", which gives the same references; or " + end
+	}
+	s.report("CV0306", "tag", s.Tag.At, "the tag "+quoted(s.Tag.V)+" ends like a revision",
+		help, "what follows the last -r is taken for the revision, so its images would count to another line")
+}
+
+// mostRevisions is the largest revision that the schema takes.
+const mostRevisions = 9999
 
 // agentForm says whether an agent's version can stand in a tag.
 func agentForm(agent string) bool { return tagForm.MatchString("x" + agent) }

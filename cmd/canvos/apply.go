@@ -117,7 +117,13 @@ func (a *applying) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if planExit(v, false) == exitRefused {
+	refused := planExit(v, false) == exitRefused
+	if refused || a.asks() && !a.yes {
+		if err := a.cost(ctx, c.sources, t, &v); err != nil {
+			return err
+		}
+	}
+	if refused {
 		v.Exit = exitRefused
 		if a.format == view.JSON {
 			if err := view.PlanJSON(a.out, v); err != nil {
@@ -136,11 +142,11 @@ func (a *applying) run(ctx context.Context) error {
 
 // isPlan says that a word of the command line names a saved plan: a file that is
 // no CUE.
-func (a *applying) isPlan(arg string) bool {
+func (d *door) isPlan(arg string) bool {
 	if filepath.Ext(arg) == ".cue" {
 		return false
 	}
-	fi, err := os.Stat(a.absolute(arg))
+	fi, err := os.Stat(d.absolute(arg))
 	return err == nil && fi.Mode().IsRegular() || filepath.Ext(arg) == ".json"
 }
 
@@ -212,6 +218,9 @@ func (a *applying) carryOut(ctx context.Context, src *oci.Sources, notes []strin
 		act := actions[i.Reference].Action
 		return act == view.Build || act == view.Replace
 	})
+	if err := writable(t); err != nil {
+		return err
+	}
 	journal, err := journal(st, t, whole)
 	if err != nil {
 		return err
@@ -272,7 +281,7 @@ func (a *applying) watched(ctx context.Context, eng exec.Engine, p plan.Plan) (e
 	// Evaluating the manifest is over, and with it what made a rare collection
 	// worth its memory: building makes little garbage, and should stay small.
 	debug.FreeOSMemory()
-	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	progress := view.NewProgress(a.progress, a.err, a.errStyle(), p, a.access.jobs)
 	events := make(chan exec.Event)
 	shown := make(chan struct{})

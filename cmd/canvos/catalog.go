@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"canvos.dev/cmd/internal/view"
+	"canvos.dev/compile"
 	"canvos.dev/compile/catalog"
 )
 
@@ -83,36 +84,72 @@ func newCatalogFind(d *door) *cobra.Command {
 func newCatalogDiff(d *door) *cobra.Command {
 	var distributions []string
 	cmd := &cobra.Command{
-		Use:   "diff BEFORE AFTER",
+		Use:   "diff BEFORE AFTER [PATH]",
 		Short: "What changes from one release to another",
+		Long: `Shows what changes from one release to another; with the manifest in PATH, of that
+what its families use: the Kubernetes versions they ask for, the agent in their
+tags, the images they are made of. Families are taken as they are written,
+whatever release they name.`,
 		Example: `  canvos catalog diff v4.4.12 v4.6.21
+  canvos catalog diff v4.4.12 v4.6.21 images.cue
   canvos catalog diff v4.4.12 v4.6.21 --distribution k3s`,
-		Args: cobra.ExactArgs(2),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		Args: cobra.RangeArgs(2, 3),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			if len(args) < 2 {
 				return completeReleases()
 			}
-			return nil, cobra.ShellCompDirectiveDefault
-		},
-		RunE: func(_ *cobra.Command, args []string) error {
-			before, err := release(args[0])
-			if err != nil {
-				return err
-			}
-			after, err := release(args[1])
-			if err != nil {
-				return err
-			}
-			changes := catalog.Diff(before, after)
-			if len(distributions) > 0 {
-				changes = slices.DeleteFunc(changes, func(c catalog.Change) bool { return !concerns(c, distributions) })
-			}
-			return view.CatalogDiff(d.out, d.outStyle(), d.format, before.Tag, after.Tag, changes)
+			return completeManifests(cmd, args, word)
 		},
 	}
 	cmd.Flags().StringSliceVar(&distributions, "distribution", nil, "show Kubernetes versions and providers of these `distributions` only")
+	tags := tagFlag(cmd)
 	formats(d, cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		var changes []catalog.Change
+		before, after := "v"+strings.TrimPrefix(args[0], "v"), "v"+strings.TrimPrefix(args[1], "v")
+		subject := ""
+		if len(args) == 3 {
+			m, err := d.manifest(args[2:], *tags)
+			if err != nil {
+				return err
+			}
+			if changes, err = d.moves(m, before, after); err != nil {
+				return err
+			}
+			subject = m.name
+		} else {
+			a, err := release(before)
+			if err != nil {
+				return err
+			}
+			b, err := release(after)
+			if err != nil {
+				return err
+			}
+			before, after = a.Tag, b.Tag
+			changes = catalog.Diff(a, b)
+		}
+		if len(distributions) > 0 {
+			changes = slices.DeleteFunc(changes, func(c catalog.Change) bool { return !concerns(c, distributions) })
+		}
+		return view.CatalogDiff(d.out, d.outStyle(), d.format, before, after, subject, changes)
+	}
 	return cmd
+}
+
+// moves is what changes of what a manifest uses. It need not be one that vet finds
+// nothing in: a version that its release lacks is a reason to look at others.
+func (d *door) moves(m *manifest, before, after string) ([]catalog.Change, error) {
+	src, err := m.source()
+	if err != nil {
+		return nil, err
+	}
+	man, ps := compile.Load(src)
+	if ps = onlyErrors(ps); len(ps) > 0 {
+		return nil, d.invalid(ps, m)
+	}
+	changes, err := compile.Moves(man, before, after)
+	return changes, knownRelease(err)
 }
 
 // concerns reports whether a change touches one of the distributions, or no
@@ -130,11 +167,15 @@ func concerns(c catalog.Change, distributions []string) bool {
 // release looks one up, with or without its "v".
 func release(tag string) (*catalog.Release, error) {
 	r, err := catalog.Lookup("v" + strings.TrimPrefix(tag, "v"))
-	var unknown *catalog.UnknownError
-	if errors.As(err, &unknown) {
-		return nil, fail(exitError, "canvos catalog lists all; nearest: "+strings.Join(unknown.Nearest, ", "), "CanvOS %q is not in the catalog", tag)
+	return r, knownRelease(err)
+}
+
+// knownRelease gives the error of a release that is not known a way on.
+func knownRelease(err error) error {
+	if unknown, ok := errors.AsType[*catalog.UnknownError](err); ok {
+		return fail(exitError, "canvos catalog lists all; nearest: "+strings.Join(unknown.Nearest, ", "), "CanvOS %q is not in the catalog", unknown.Tag)
 	}
-	return r, err
+	return err
 }
 
 func completeReleases() ([]string, cobra.ShellCompDirective) {

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -38,14 +41,15 @@ type compiled struct {
 	sources  *oci.Sources
 	lines    []string            // that were ever declared, sorted
 	asked    map[string]plan.Pos // where the manifest asks for an input, by its reference
+	warnings []*problem.Problem
 }
 
-// compile makes the plan of a manifest. Warnings go to standard error; what is
-// wrong ends the run. A lock that lacks something is completed for this run
+// compile makes the plan of a manifest. Warnings go to standard error, unless a
+// machine will read them in the result; what is wrong ends the run. A lock that lacks something is completed for this run
 // alone, unless that is not wanted.
 func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store.Store, r *access) (*compiled, error) {
-	if l.file != "" {
-		m.lockFile = d.absolute(l.file)
+	if err := d.nameLock(m, l.file); err != nil {
+		return nil, err
 	}
 	old, unread, err := m.readLock()
 	if err != nil {
@@ -70,8 +74,8 @@ func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store
 	if l.locked || d.ci() {
 		ps = moved(ctx, src, j.Manifest, lk, r.jobs)
 	} else {
-		if ps := fillLock(ctx, src, j.Manifest, lk, l.offline, r.jobs); len(ps) > 0 {
-			return nil, d.invalid(ps, m)
+		if ps, code := fillLock(ctx, src, j.Manifest, lk, l.offline, r.jobs); len(ps) > 0 {
+			return nil, d.ended(code, ps, m)
 		}
 		if n := len(needed(lock.Compare(old, lk))); n > 0 {
 			view.LockCompleted(d.err, d.errStyle(), m.shown(m.lockFile), old == nil, n)
@@ -82,14 +86,28 @@ func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store
 	if errors, _ := view.Count(ps); errors > 0 {
 		return nil, d.invalid(onlyErrors(ps), m)
 	}
+	warnings := problem.Sort(append(slices.Clone(j.Problems), ps...))
 	if d.format != view.JSON {
-		d.warn(problem.Sort(append(slices.Clone(j.Problems), ps...)), m)
+		d.warn(warnings, m)
 	}
 	asked := map[string]plan.Pos{}
 	for _, q := range compile.Requests(j.Manifest, lk) {
 		asked[q.Reference] = q.At
 	}
-	return &compiled{m, j, p, src, linesOf(lk), asked}, nil
+	return &compiled{m, j, p, src, linesOf(lk), asked, warnings}, nil
+}
+
+// nameLock gives a manifest the lock that --lock names, which has to be there:
+// plans by another lock than the one that was meant are other plans.
+func (d *door) nameLock(m *manifest, file string) error {
+	if file == "" {
+		return nil
+	}
+	m.lockFile = d.absolute(file)
+	if _, err := os.Stat(m.lockFile); errors.Is(err, fs.ErrNotExist) {
+		return fail(exitError, "canvos lock writes one beside a manifest; leave --lock out to go without", "there is no lock %s", file)
+	}
+	return nil
 }
 
 // needed are changes that a plan depends on: what a lock merely keeps is none.

@@ -11,10 +11,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"canvos.dev/cmd/internal/view"
 	"canvos.dev/compile"
+	"canvos.dev/compile/plan"
 	"canvos.dev/exec/oci"
 	"canvos.dev/exec/registry"
 	"canvos.dev/exec/store"
@@ -23,15 +25,16 @@ import (
 func newDoctor(d *door) *cobra.Command {
 	doc := &doctor{door: d}
 	cmd := &cobra.Command{
-		Use:   "doctor [PATH]",
+		Use:   "doctor [PATH or PLAN]",
 		Short: "What works here, and what to do about what does not",
-		Long: `Looks at the machine, the store and, for the manifest in PATH, at its registries:
-whether they answer, whether the credentials may read components and push images,
-whether the disk is large enough for its plan, and whether the engine can carry
-it out. Without a manifest, at the machine alone. It changes nothing: an upload is
-begun in each repository, and cancelled.`,
+		Long: `Looks at the machine, the store and, for the manifest in PATH or a saved plan, at
+its registries: whether they answer, who is logged in, whether that account may
+read components and push images, whether the disk is large enough for the plan,
+and whether the engine can carry it out. Without either, at the machine alone. It
+changes nothing: an upload is begun in each repository, and cancelled.`,
 		Example: `  canvos doctor
-  canvos doctor edge/ -o json`,
+  canvos doctor edge/ -o json
+  canvos doctor change.plan.json`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeManifests,
 	}
@@ -66,10 +69,15 @@ func (doc *doctor) run(ctx context.Context, args []string) error {
 		defer st.Close()
 		// Without a name the manifest here is meant, if there is one.
 		here, _ := filepath.Glob(filepath.Join(doc.dir, "*.cue"))
-		if len(args) > 0 || len(here) > 0 {
-			if err := doc.manifestChecks(ctx, args, st); err != nil {
-				return err
-			}
+		var err error
+		switch {
+		case len(args) > 0 && doc.isPlan(args[0]):
+			err = doc.planChecks(ctx, args[0], st)
+		case len(args) > 0 || len(here) > 0:
+			err = doc.manifestChecks(ctx, args, st)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if err := view.Checks(doc.out, doc.outStyle(), doc.format, doc.checks); err != nil {
@@ -135,24 +143,67 @@ func (doc *doctor) manifestChecks(ctx context.Context, args []string, st *store.
 	if err != nil {
 		return err
 	}
-	doc.registriesOf(ctx, src, j)
+	var push, read []string
+	for _, i := range j.Images {
+		push = append(push, i.Reference)
+	}
+	for _, q := range compile.Requests(j.Manifest, nil) {
+		if at, ok := src.Places.Registry(q.Reference); ok && !q.Local {
+			read = append(read, at)
+		}
+	}
+	doc.registriesOf(ctx, push, read)
 
 	c, err := doc.compile(ctx, m, doc.lock, st, doc.access)
 	if err != nil {
 		doc.bad("plan", "mend what is said above", "the manifest cannot be planned")
 		return nil
 	}
+	return doc.carriedOut(ctx, c.plan, c.sources, st)
+}
+
+// planChecks are about what a saved plan needs.
+func (doc *doctor) planChecks(ctx context.Context, name string, st *store.Store) error {
+	p, err := doc.readPlan(name)
+	if err != nil {
+		return err
+	}
+	src, err := doc.savedSources(p, name, st, doc.access)
+	if err != nil {
+		return err
+	}
+	doc.ok("plan", "%s · %s", name, view.Things(len(p.Images), "image"))
+	var push, read []string
+	if p.saved.To == "" {
+		for _, i := range p.Images {
+			push = append(push, i.Reference)
+		}
+	}
+	for _, s := range p.Sources {
+		if at, ok := src.Places.Registry(s.Reference); ok && s.Platform != "" {
+			read = append(read, repositoryOf(at)+"@"+string(s.Digest))
+		}
+	}
+	doc.registriesOf(ctx, push, read)
+	return doc.carriedOut(ctx, p.Plan, src, st)
+}
+
+// carriedOut says whether a plan can be, on this disk and by this engine.
+func (doc *doctor) carriedOut(ctx context.Context, p plan.Plan, src *oci.Sources, st *store.Store) error {
 	var ds []oci.Decision
-	for _, i := range c.plan.Images {
+	for _, i := range p.Images {
 		ds = append(ds, oci.Decision{Image: i, Action: oci.Build})
 	}
-	e := oci.EstimateOf(st, src.Places, c.plan, ds)
+	e, err := src.Estimate(ctx, nil, p, ds)
+	if err != nil {
+		return err
+	}
 	if e.Store > st.Free() {
 		doc.bad("store", "free some, or name a larger disk with --cache", "the plan may need %s, and %s are free", view.Bytes(e.Store), view.Bytes(st.Free()))
 	} else {
 		doc.ok("store", "the plan needs at most %s", view.Bytes(e.Store))
 	}
-	if cannot := (&oci.Engine{}).Check(c.plan); cannot != nil {
+	if cannot := (&oci.Engine{}).Check(p); cannot != nil {
 		for _, p := range problemsOfChecks(cannot) {
 			doc.bad("engine", p.Help, "%s [%s]", p.Message, p.Code)
 		}
@@ -162,34 +213,78 @@ func (doc *doctor) manifestChecks(ctx context.Context, args []string, st *store.
 	return nil
 }
 
-// registriesOf asks each repository that images are pushed to, and one repository
-// of each registry that components are read from.
-func (doc *doctor) registriesOf(ctx context.Context, src *oci.Sources, j compile.Judged) {
+// registriesOf asks each repository that images are pushed to whether it would take
+// one, and each that components are read from for one of them.
+func (doc *doctor) registriesOf(ctx context.Context, push, read []string) {
 	client := doc.registries(doc.access)
-	push := map[string]bool{}
-	for _, i := range j.Images {
-		push[i.Reference[:strings.LastIndexByte(i.Reference, ':')]] = true
+	repositories := map[string]bool{}
+	for _, ref := range push {
+		repositories[repositoryOf(ref)] = true
 	}
-	for _, repo := range slices.Sorted(maps.Keys(push)) {
-		doc.reached(client.Reach(ctx, repo, true), repo, "may push to it")
+	for _, repo := range slices.Sorted(maps.Keys(repositories)) {
+		doc.reached(client.Reach(ctx, repo, true), "%s: may push to it%s", repo, doc.account(ctx, repo))
 	}
-	read := map[string]string{} // a reference of each host
-	for _, q := range compile.Requests(j.Manifest, nil) {
-		if at, ok := src.Places.Registry(q.Reference); ok && !q.Local {
-			host, _, _ := strings.Cut(at, "/")
-			if _, ok := read[host]; !ok {
-				read[host] = at
-			}
+	one := map[string]string{} // a reference of each repository
+	for _, ref := range slices.Sorted(slices.Values(read)) {
+		if repo := repositoryOf(ref); one[repo] == "" {
+			one[repo] = ref
 		}
 	}
-	for _, host := range slices.Sorted(maps.Keys(read)) {
-		doc.reached(client.Reach(ctx, read[host], false), host, "answers")
+	repos := slices.Sorted(maps.Keys(one))
+	errs := make([]error, len(repos))
+	var g errgroup.Group
+	g.SetLimit(max(doc.access.jobs, 8))
+	for i, repo := range repos {
+		g.Go(func() error {
+			_, errs[i] = client.Head(ctx, one[repo])
+			return nil
+		})
+	}
+	_ = g.Wait()
+	well := map[string]int{} // repositories, by host
+	for i, repo := range repos {
+		if host, _, _ := strings.Cut(repo, "/"); errs[i] == nil {
+			well[host]++
+		}
+	}
+	for _, host := range slices.Sorted(maps.Keys(well)) {
+		doc.ok("registry", "%s: %s may be read%s", host, view.Things(well[host], "repository"), doc.account(ctx, host+"/x"))
+	}
+	for i := range repos {
+		if errs[i] != nil {
+			doc.reached(errs[i], "")
+		}
 	}
 }
 
-func (doc *doctor) reached(err error, name, well string) {
+// account says who a registry is asked as.
+func (doc *doctor) account(ctx context.Context, repo string) string {
+	who, err := doc.registries(doc.access).Account(ctx, repo)
+	switch {
+	case err != nil:
+		return " · " + err.Error()
+	case who == "":
+		return " · without credentials"
+	}
+	host, _, _ := strings.Cut(repo, "/")
+	if helper := registry.DockerHelper(host); helper != "" {
+		return " · as " + who + " (" + helper + ")"
+	}
+	return " · as " + who
+}
+
+// repositoryOf is a reference without tag and digest.
+func repositoryOf(reference string) string {
+	reference, _, _ = strings.Cut(reference, "@")
+	if i := strings.LastIndexByte(reference, ':'); i > strings.LastIndexByte(reference, '/') {
+		return reference[:i]
+	}
+	return reference
+}
+
+func (doc *doctor) reached(err error, well string, args ...any) {
 	if err == nil {
-		doc.ok("registry", "%s: %s", name, well)
+		doc.ok("registry", well, args...)
 		return
 	}
 	help := ""

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -89,12 +91,35 @@ func settle(d *door, cmd *cobra.Command) error {
 			return
 		}
 		if e := f.Value.Set(v); e != nil {
-			err = fmt.Errorf("%s=%q: %w", variable(f.Name), v, e)
+			err = fmt.Errorf("%s=%q: %w", variable(f.Name), v, wanted(f, e))
 			return
 		}
 		f.Changed = true
 	})
 	return err
+}
+
+// wanted is why a flag does not take a value, in words: what it takes.
+func wanted(f *pflag.Flag, err error) error {
+	if f.Value.Type() == "bool" {
+		return errors.New("true or false")
+	}
+	return err
+}
+
+// atLeastOne is a flag whose value is a number of things at a time.
+type atLeastOne int
+
+func (n *atLeastOne) String() string { return strconv.Itoa(int(*n)) }
+func (n *atLeastOne) Type() string   { return "int" }
+
+func (n *atLeastOne) Set(v string) error {
+	i, err := strconv.Atoi(v)
+	if err != nil || i < 1 {
+		return errors.New("a whole number, 1 or more")
+	}
+	*n = atLeastOne(i)
+	return nil
 }
 
 // choice is a flag whose value is one of a few words.
@@ -144,11 +169,14 @@ func formats(d *door, cmd *cobra.Command) {
 	setting(cmd.Flags(), "output")
 }
 
-// shown is a path as the person at the door would write it: relative to the
-// working directory where that is shorter.
-func (d *door) shown(path string) string {
-	if rel, ok := strings.CutPrefix(path, d.dir+string(os.PathSeparator)); ok {
+// shown is a path as the person at the door would write it.
+func (d *door) shown(path string) string { return shownFrom(d.dir, path) }
+
+// shownFrom is a path as one writes it in a directory: relative to that where it
+// is shorter. The directory itself stays as it is.
+func shownFrom(dir, path string) string {
+	if rel, err := filepath.Rel(dir, path); err == nil && rel != "." && len(rel) < len(path) {
 		return rel
 	}
-	return path
+	return filepath.Clean(path)
 }

@@ -11,7 +11,7 @@ import (
 // Exit codes, the same for every command.
 const (
 	exitDone        = 0
-	exitError       = 1
+	exitError       = 1   // also of the network or a registry
 	exitChanges     = 2   // changes are pending (--detailed-exitcode)
 	exitInvalid     = 3   // the manifest or the lock is; also warnings under --strict
 	exitRefused     = 4   // something was refused, or a policy denies
@@ -28,7 +28,7 @@ var exitTable = []struct {
 	meaning string
 }{
 	{exitDone, "done"},
-	{exitError, "error"},
+	{exitError, "error, also of the network or a registry"},
 	{exitChanges, "changes pending (--detailed-exitcode)"},
 	{exitInvalid, "manifest or lock invalid (also warnings under --strict)"},
 	{exitRefused, "something refused, or policy denies"},

@@ -17,17 +17,26 @@ import (
 func newExplain(d *door) *cobra.Command {
 	e := &explaining{door: d}
 	cmd := &cobra.Command{
-		Use:   "explain [CODE or REFERENCE [PATH]]",
+		Use:   "explain [CODE... or REFERENCE [PATH]]",
 		Short: "What a problem code means; where an image comes from",
 		Long: `With a code, what the problem is, why it matters and what to do. With a
 reference, where the image and each of its inputs come from: every step and
 layer, what it reads, and the line of the manifest that asks for it.`,
 		Example: `  canvos explain CV0107
+  canvos explain CV0301 CV0302
   canvos explain ubuntu:k3s-1.30.4-v4.4.12-palette-learn
   canvos explain docker.io/acme/ubuntu:k3s-1.30.4-v4.4.12-palette-learn edge/ --published`,
-		Args: cobra.MaximumNArgs(2),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && isCode.MatchString(args[0]) {
+				return nil
+			}
+			return cobra.MaximumNArgs(2)(cmd, args)
+		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
+			switch {
+			case len(args) > 0 && isCode.MatchString(args[0]):
+				return completeCodes(), cobra.ShellCompDirectiveNoFileComp
+			case len(args) > 0:
 				return completeManifests(nil, nil, "")
 			}
 			return append(completeReferences(d, nil), completeCodes()...), cobra.ShellCompDirectiveNoFileComp
@@ -44,11 +53,15 @@ layer, what it reads, and the line of the manifest that asks for it.`,
 		case len(args) == 0:
 			return view.Codes(d.out, d.outStyle(), d.format, problem.Codes())
 		case isCode.MatchString(args[0]):
-			entry, ok := problem.Lookup(strings.ToUpper(args[0]))
-			if !ok {
-				return fail(exitUsage, "canvos explain lists all codes", "unknown problem code %q", args[0])
+			var entries []problem.Entry
+			for _, arg := range args {
+				entry, ok := problem.Lookup(strings.ToUpper(arg))
+				if !ok {
+					return fail(exitUsage, "canvos explain lists all codes", "unknown problem code %q", arg)
+				}
+				entries = append(entries, entry)
 			}
-			return view.Code(d.out, d.outStyle(), d.format, entry)
+			return view.ExplainCodes(d.out, d.outStyle(), d.format, entries)
 		}
 		return e.reference(cmd.Context(), args[0], args[1:])
 	}
@@ -96,11 +109,11 @@ type explaining struct {
 
 // reference explains the one image of a manifest that a pattern means.
 func (e *explaining) reference(ctx context.Context, pattern string, path []string) error {
-	st, err := e.openStore(e.access)
+	st, done, err := e.someStore(e.access)
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer done()
 	m, err := e.manifest(path, *e.tags)
 	if err != nil {
 		return err
@@ -120,7 +133,7 @@ func (e *explaining) reference(ctx context.Context, pattern string, path []strin
 		}
 		return fail(exitError, "name one of them: "+strings.Join(names, ", "), "%d images are meant by %q", len(names), pattern)
 	}
-	o := view.Origin{Plan: p, Image: p.Images[0], Layers: map[plan.Digest]view.Layer{}, Asked: c.asked}
+	o := view.Origin{Plan: p, Image: p.Images[0], Layers: map[plan.Digest]view.Layer{}, Asked: c.asked, InModule: m.placeInModule}
 	o.Plan.Sources = slices.DeleteFunc(slices.Clone(p.Sources), func(s plan.Source) bool { return !uses(p, s.Digest) })
 	for _, s := range p.Steps {
 		if rec, ok := oci.LayerOf(st, s.ID); ok {

@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"canvos.dev/cmd/internal/view"
 	"canvos.dev/compile/catalog"
 	"canvos.dev/schema"
 )
@@ -62,13 +62,17 @@ func (d *door) initialise(dir, tag, registry string) error {
 	if err != nil {
 		return err
 	}
+	root := moduleRoot(dir)
+	text, err := firstManifest(packageName(dir, root), r, registry)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fail(exitError, "", "make %s: %v", d.shown(dir), unpathed(err))
 	}
-	root := moduleRoot(dir)
 	if found, _ := filepath.Glob(filepath.Join(dir, "*.cue")); len(found) > 0 {
 		fmt.Fprintf(d.out, "  kept   %s\n", d.shown(found[0]))
-	} else if err := d.make(filepath.Join(dir, "images.cue"), firstManifest(packageName(dir, root), r, registry)); err != nil {
+	} else if err := d.make(filepath.Join(dir, "images.cue"), text); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(root, "cue.mod", "module.cue")); errors.Is(err, fs.ErrNotExist) {
@@ -81,6 +85,9 @@ func (d *door) initialise(dir, tag, registry string) error {
 	}
 	if err := d.make(filepath.Join(dir, ".gitignore"), "# What canvos apply --to leaves behind, and saved plans.\n/out/\n*.plan.json\n"); err != nil {
 		return err
+	}
+	if warning := r.Warning(); warning != "" {
+		view.Note(d.err, d.errStyle(), warning)
 	}
 	fmt.Fprintf(d.err, "  next: edit %s, then canvos vet %s\n", d.shown(filepath.Join(dir, "images.cue")), orDot(d.shown(dir), d.dir))
 	return nil
@@ -135,50 +142,4 @@ func (d *door) make(name, text string) error {
 	}
 	fmt.Fprintf(d.out, "  wrote  %s\n", d.shown(name))
 	return nil
-}
-
-// packageName is the CUE package of a manifest: below a module's root it has the
-// directory's name, since a package takes in what directories above have of the
-// same name.
-func packageName(dir, root string) string {
-	name := "images"
-	if dir != root {
-		name = strings.Map(func(r rune) rune {
-			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-				return r
-			}
-			return -1
-		}, strings.ToLower(filepath.Base(dir)))
-		name = strings.TrimLeft(name, "0123456789")
-	}
-	if name == "" {
-		name = "images"
-	}
-	return name
-}
-
-// firstManifest is a manifest of one family that vet has nothing to say about.
-func firstManifest(pkg string, r *catalog.Release, registry string) string {
-	versions := r.Versions("k3s")
-	return fmt.Sprintf(`// Edge images: what should exist. canvos vet checks this file, canvos plan shows
-// what it stands for, canvos apply builds and publishes it.
-package %s
-
-import "canvos.dev/schema"
-
-// canvos is the CanvOS release: agent, providers, Kubernetes versions.
-canvos: %q
-
-// registry is where the images are published: host[:port][/namespace].
-registry: %q
-
-families: schema.#Families & {
-	// A family is one image for each of its Kubernetes versions.
-	"store": {
-		os: {distribution: "ubuntu", version: "22.04"}
-		kubernetes: {distribution: "k3s", versions: [%q]}
-		tag: %q
-	}
-}
-`, pkg, r.Tag, registry, versions[len(versions)-1], pkg)
 }

@@ -57,6 +57,13 @@ changed it since.`,
 		if !published {
 			return view.List(d.out, d.outStyle(), d.format, images, nil)
 		}
+		for i, j := range judged {
+			w, err := wayOf(ms[i], j.Manifest.Build)
+			if err != nil {
+				return err
+			}
+			r.way = r.way.and(w)
+		}
 		states, err := d.published(cmd.Context(), images, to, r)
 		if err != nil {
 			return err
@@ -68,11 +75,11 @@ changed it since.`,
 
 // published asks what is there under the references of images.
 func (d *door) published(ctx context.Context, images []plan.Image, to string, r *access) ([]view.Published, error) {
-	st, err := d.openStore(r)
+	st, done, err := d.someStore(r)
 	if err != nil {
 		return nil, err
 	}
-	defer st.Close()
+	defer done()
 	t, _, err := d.target(to, false, st, r)
 	if err != nil {
 		return nil, err

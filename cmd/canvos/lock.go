@@ -25,7 +25,8 @@ func newLock(d *door) *cobra.Command {
 		Long: `Writes canvos.lock beside the manifest: a digest for every external reference
 and local file, what ranges of versions stood for, and the facts of every image
 line. Commit it: plans are made from it alone. What is in the lock already stays
-as it is, until --update asks for news.
+as it is, until --update asks for news. A lock is whole or not written: with
+--offline, what only a registry could answer is an error.
 
 --update takes a pattern of references ("docker.io/acme/*", "*" for all),
 "catalog" for what the catalog says now and what ranges stand for by it,
@@ -81,28 +82,43 @@ stage again for newer packages.`,
 		if !j.OK() {
 			return d.invalid(onlyErrors(j.Problems), m)
 		}
-		st, err := d.openStore(r)
+		st, done, err := d.someStore(r)
 		if err != nil {
 			return err
 		}
-		defer st.Close()
+		defer done()
 		src, err := d.sources(m, j.Manifest, st, r)
 		if err != nil {
 			return err
 		}
 		if check {
 			_, ps := compile.Lower(j.Manifest, lk)
-			ps = append(ps, moved(cmd.Context(), src, j.Manifest, lk, r.jobs)...)
-			if errors, _ := view.Count(ps); errors > 0 {
-				return d.invalid(onlyErrors(problem.Sort(ps)), m)
+			ps = append(onlyErrors(ps), moved(cmd.Context(), src, j.Manifest, lk, r.jobs)...)
+			if len(ps) == 0 {
+				ps = unwritten(cmd.Context(), src, m, j.Manifest, lk, r.jobs)
+			}
+			if len(ps) > 0 {
+				return d.invalid(problem.Sort(ps), m)
 			}
 			return view.LockChanges(d.out, d.outStyle(), d.format, m.shown(m.lockFile), nil, false)
 		}
 		if err := renew(lk, j, update); err != nil {
 			return err
 		}
-		if ps := fillLock(cmd.Context(), src, j.Manifest, lk, offline, r.jobs); len(ps) > 0 {
+		if ps, code := fillLock(cmd.Context(), src, j.Manifest, lk, offline, r.jobs); len(ps) > 0 {
+			return d.ended(code, ps, m)
+		}
+		p, ps := compile.Lower(j.Manifest, lk)
+		if ps = onlyErrors(ps); len(ps) > 0 {
+			for _, p := range ps {
+				if offline && p.Code == "CV0501" {
+					p.Help = "canvos lock without --offline asks for it"
+				}
+			}
 			return d.invalid(ps, m)
+		}
+		if err := refreshable(p, update); err != nil {
+			return err
 		}
 		lk.Prune(compile.Used(j.Manifest, lk))
 		changed, err := m.writeLock(lk)
@@ -180,18 +196,42 @@ func renew(lk *lock.File, j compile.Judged, patterns []string) error {
 	return nil
 }
 
+// refreshable refuses --update os:FAMILY where no command is run for the family's
+// images: nothing would become newer.
+func refreshable(p plan.Plan, patterns []string) error {
+	for _, pattern := range patterns {
+		family, isOS := strings.CutPrefix(pattern, "os:")
+		if !isOS {
+			continue
+		}
+		own := only(p, func(i plan.Image) bool { return i.Family == family })
+		if !slices.ContainsFunc(own.Steps, func(s plan.Step) bool { return s.Op.Run != nil }) {
+			return fail(exitError, "--update and the reference of its base image asks for a newer one", "family %q has no OS stage to run again: its base image is prepared already", family)
+		}
+	}
+	return nil
+}
+
 // fillLock writes into a lock what it lacks. Local files and places are looked at
-// again; what came from a registry stays. offline asks no registry.
-func fillLock(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.File, offline bool, jobs int) []*problem.Problem {
-	ps := compile.Complete(m, lk)
+// again; what came from a registry stays. offline asks no registry. code is what
+// the problems end a run with: the manifest is invalid, unless nothing but the
+// network or registries failed.
+func fillLock(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.File, offline bool, jobs int) (ps []*problem.Problem, code int) {
+	ps, code = compile.Complete(m, lk), exitError
+	if len(ps) > 0 {
+		code = exitInvalid
+	}
 	for _, f := range resolve(ctx, src, m, lk, offline, jobs) {
 		if f.Err != nil {
 			ps = append(ps, unresolved(f))
+			if !outage(f.Err) {
+				code = exitInvalid
+			}
 			continue
 		}
 		lk.SetSource(f.Reference, f.Platform, lock.Source{Digest: f.Digest, Size: f.Size})
 	}
-	return problem.Sort(ps)
+	return problem.Sort(ps), code
 }
 
 // moved are the references in local places that are not what the lock says.
@@ -210,6 +250,33 @@ func moved(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.
 		}
 	}
 	return problem.Sort(ps)
+}
+
+// unwritten is what canvos lock would change of a lock by which plans can be made:
+// above all entries that nothing needs any more.
+func unwritten(ctx context.Context, src *oci.Sources, m *manifest, man *compile.Manifest, lk *lock.File, jobs int) []*problem.Problem {
+	next := lk.Clone()
+	if ps, _ := fillLock(ctx, src, man, next, true, jobs); len(ps) > 0 {
+		return ps
+	}
+	next.Prune(compile.Used(man, next))
+	changes := lock.Compare(lk, next)
+	if len(changes) == 0 {
+		return nil
+	}
+	p := problemAt("CV0502", "canvos lock would change "+view.Things(len(changes), "entry"), plan.Pos{File: m.shown(m.lockFile)})
+	for _, c := range changes {
+		deed := "change"
+		switch {
+		case c.Added():
+			deed = "add"
+		case c.Removed():
+			deed = "drop"
+		}
+		p.Notes = append(p.Notes, deed+" "+c.Section+" "+c.Key)
+	}
+	p.Help = "run canvos lock"
+	return []*problem.Problem{p}
 }
 
 // problemAt is a problem of a place in the manifest that the door itself found.

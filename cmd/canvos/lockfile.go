@@ -38,7 +38,32 @@ func (m *manifest) writeLock(lk *lock.File) (changed bool, err error) {
 	if old, err := os.ReadFile(m.lockFile); err == nil && bytes.Equal(old, text) {
 		return false, nil
 	}
-	return true, writeFile(m.lockFile, text, 0o644)
+	file, err := m.lockTarget()
+	if err != nil {
+		return false, err
+	}
+	return true, writeFile(file, text, 0o644)
+}
+
+// lockTarget is the file that a lock is written to: what it leads to if it is a
+// link, so that it stays one. Other manifests are not written to: the link may
+// not leave the module.
+func (m *manifest) lockTarget() (string, error) {
+	if fi, err := os.Lstat(m.lockFile); err != nil || fi.Mode()&fs.ModeSymlink == 0 {
+		return m.lockFile, nil
+	}
+	file, err := filepath.EvalSymlinks(m.lockFile)
+	if err != nil {
+		return "", fail(exitError, "remove it, or make what it leads to", "%s is a link that leads nowhere", m.shown(m.lockFile))
+	}
+	root, err := filepath.EvalSymlinks(m.root)
+	if err != nil {
+		return "", fail(exitError, "", "read %s: %v", m.shown(m.root), unpathed(err))
+	}
+	if rel, err := filepath.Rel(root, file); err != nil || !filepath.IsLocal(rel) {
+		return "", fail(exitError, "copy what it leads to into its place", "%s is a link out of the module, to %s", m.shown(m.lockFile), m.shown(file))
+	}
+	return file, nil
 }
 
 // writeFile gives a file new content in one step: whoever reads it sees the old

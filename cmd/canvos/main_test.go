@@ -49,6 +49,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
+			"denied":   denied,
 			"cp-r":     copyTree,
 			"registry": startRegistry,
 			"proxy":    startProxy,
@@ -157,6 +158,17 @@ func silent(ts *testscript.TestScript, neg bool, args []string) {
 			os.WriteFile(mark, nil, 0o644)
 		}
 	}()
+}
+
+// denied is exits for a command that file modes bind, whoever runs the tests: root
+// without the right to pass over them.
+//
+//	denied 1 canvos apply --to oci:locked
+func denied(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) > 1 && os.Geteuid() == 0 {
+		args = append([]string{args[0], "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"}, args[1:]...)
+	}
+	exits(ts, neg, args)
 }
 
 // exits runs a command that must end with one exit code:

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,16 @@ type manifest struct {
 	lockFile string
 	stdin    []byte
 	shown    func(string) string // of an absolute path
+	inModule map[string]string   // the path in the module of each that was shown
+}
+
+// placeInModule is a path, as it was shown of the manifest, as it lies in the
+// module: what a plan says, so that it is the same wherever it is made.
+func (m *manifest) placeInModule(shown string) string {
+	if p, ok := m.inModule[shown]; ok {
+		return p
+	}
+	return shown
 }
 
 // manifests are those that the arguments name: a directory, a CUE file, which
@@ -43,8 +55,7 @@ func (d *door) manifests(args []string, tags []string) ([]*manifest, error) {
 			return nil, err
 		}
 		for _, m := range some {
-			key := filepath.Join(m.root, m.src.Dir) + "\x00" + m.src.File
-			if !seen[key] {
+			if key := m.identity(); !seen[key] {
 				seen[key] = true
 				m.src.Tags = tags
 				all = append(all, m)
@@ -52,6 +63,19 @@ func (d *door) manifests(args []string, tags []string) ([]*manifest, error) {
 		}
 	}
 	return all, nil
+}
+
+// identity is what tells it from other manifests, however it was named: its
+// directory without links, and its package.
+func (m *manifest) identity() string {
+	if m.src.Stdin != nil {
+		return "-"
+	}
+	dir := filepath.Join(m.root, filepath.FromSlash(m.src.Dir))
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return dir + "\x00" + m.src.Package()
 }
 
 // manifest is the one that a command line names.
@@ -148,10 +172,14 @@ func (d *door) manifestAt(name, dir, file string) (*manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &manifest{name: name, root: root, lockFile: filepath.Join(dir, lock.Name), shown: d.shown}
+	m := &manifest{name: name, root: root, lockFile: filepath.Join(dir, lock.Name), shown: d.shown, inModule: map[string]string{}}
 	m.src = compile.Source{
 		FS: plan.Remembered(r.FS()), Dir: filepath.ToSlash(rel), File: file,
-		Show: func(p string) string { return d.shown(filepath.Join(root, filepath.FromSlash(p))) },
+		Show: func(p string) string {
+			shown := d.shown(filepath.Join(root, filepath.FromSlash(p)))
+			m.inModule[shown] = p
+			return shown
+		},
 	}
 	return m, nil
 }
@@ -168,20 +196,75 @@ func moduleRoot(dir string) string {
 	}
 }
 
+// problemsInModule are problems whose places, also those that their texts name, are
+// such in the module.
+func (m *manifest) problemsInModule(ps []*problem.Problem) []*problem.Problem {
+	var pairs []string
+	for _, shown := range slices.Sorted(maps.Keys(m.inModule)) {
+		pairs = append(pairs, shown+":", m.inModule[shown]+":")
+	}
+	text := strings.NewReplacer(pairs...).Replace
+	place := func(at plan.Pos) plan.Pos {
+		at.File = m.placeInModule(at.File)
+		return at
+	}
+	var out []*problem.Problem
+	for _, p := range ps {
+		q := *p
+		q.Message, q.Help, q.At = text(q.Message), text(q.Help), place(q.At)
+		q.Notes, q.Also = nil, nil
+		for _, note := range p.Notes {
+			q.Notes = append(q.Notes, text(note))
+		}
+		for _, at := range p.Also {
+			q.Also = append(q.Also, place(at))
+		}
+		out = append(out, &q)
+	}
+	return out
+}
+
+// showPlaces writes the places of a plan that was read, which are such in the module
+// at root, as the person at the door would.
+func (d *door) showPlaces(p *plan.Plan, root string) {
+	show := func(at *plan.Pos) {
+		if at.File != "" && at.File != "-" {
+			at.File = d.shown(filepath.Join(root, filepath.FromSlash(at.File)))
+		}
+	}
+	for i := range p.Steps {
+		show(&p.Steps[i].At)
+	}
+	for i := range p.Images {
+		show(&p.Images[i].At)
+	}
+}
+
 // judge says what a manifest stands for and what is wrong with it.
 func (m *manifest) judge(lk *lock.File) (compile.Judged, error) {
-	src := m.src
-	if src.Stdin != nil {
-		if m.stdin == nil {
-			b, err := readInput(src.Stdin)
-			if err != nil {
-				return compile.Judged{}, err
-			}
-			m.stdin = b
-		}
-		src.Stdin = strings.NewReader(string(m.stdin))
+	src, err := m.source()
+	if err != nil {
+		return compile.Judged{}, err
 	}
 	return compile.Judge(src, lk), nil
+}
+
+// source is what a manifest is read from. Standard input is read once, and may be
+// read again from here.
+func (m *manifest) source() (compile.Source, error) {
+	src := m.src
+	if src.Stdin == nil {
+		return src, nil
+	}
+	if m.stdin == nil {
+		b, err := readInput(src.Stdin)
+		if err != nil {
+			return src, err
+		}
+		m.stdin = b
+	}
+	src.Stdin = strings.NewReader(string(m.stdin))
+	return src, nil
 }
 
 // lines shows what the person wrote.
@@ -211,6 +294,11 @@ func (d *door) lines(of ...*manifest) view.Lines {
 // invalid ends a run whose manifest or lock is wrong, and says why: on standard
 // output for a machine, else on standard error.
 func (d *door) invalid(ps []*problem.Problem, of ...*manifest) error {
+	return d.ended(exitInvalid, ps, of...)
+}
+
+// ended is invalid with another code: what is wrong may be the world.
+func (d *door) ended(code int, ps []*problem.Problem, of ...*manifest) error {
 	if d.format == view.JSON {
 		if err := view.ProblemsJSON(d.out, ps); err != nil {
 			return err
@@ -218,7 +306,7 @@ func (d *door) invalid(ps []*problem.Problem, of ...*manifest) error {
 	} else {
 		view.Problems(d.err, d.errStyle(), ps, d.lines(of...))
 	}
-	return told(exitInvalid)
+	return told(code)
 }
 
 // warn shows what is no reason to stop.

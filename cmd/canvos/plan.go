@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
@@ -48,6 +46,10 @@ func newPlan(d *door) *cobra.Command {
 is, replace it, or refuse; and how many bytes would be read, sent and stored. It
 changes nothing. With --offline nothing is compared.
 
+With -o json it is the same on every machine, but for what was observed: actions,
+what is published, and bytes, which depend on what the store has. The digest
+covers none of these.
+
 PATTERN is a reference, or what follows its registry; * stands for anything.`,
 		Example: `  canvos plan images.cue
   canvos plan --offline -o json
@@ -67,11 +69,11 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 	tags := tagFlag(cmd)
 	formats(d, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		st, err := d.openStore(r)
+		st, done, err := d.someStore(r)
 		if err != nil {
 			return err
 		}
-		defer st.Close()
+		defer done()
 		m, err := d.manifest(args, *tags)
 		if err != nil {
 			return err
@@ -92,7 +94,15 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 		if err != nil {
 			return err
 		}
+		if err := d.cost(cmd.Context(), c.sources, t, &v); err != nil {
+			return err
+		}
 		v.Exit = planExit(v, detailed)
+		var cannot []*problem.Problem
+		if err := (&oci.Engine{}).Check(p); err != nil {
+			cannot = problemsOfChecks(err)
+		}
+		v.Problems = problem.Sort(append(v.Problems, m.problemsInModule(cannot)...))
 		if out != "" {
 			if v.Saved, err = d.saved(c, out, to); err != nil {
 				return err
@@ -105,9 +115,7 @@ PATTERN is a reference, or what follows its registry; * stands for anything.`,
 			err = view.PlanJSON(d.out, v)
 		} else {
 			view.ShowPlan(d.out, d.outStyle(), v, shape == "full")
-			if cannot := (&oci.Engine{}).Check(p); cannot != nil {
-				d.warn(problemsOfChecks(cannot), m)
-			}
+			d.warn(cannot, m)
 		}
 		if err == nil && v.Exit != exitDone {
 			err = told(v.Exit)
@@ -146,14 +154,19 @@ func selected(p plan.Plan, patterns []string) (plan.Plan, error) {
 // decided compares a plan with where its images are published; with nothing if t is
 // nil.
 func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Target, shown string, consent oci.Consent, withKept bool, st *store.Store, r *access) (view.Plan, error) {
-	v := view.Plan{Plan: p, Manifest: c.manifest.name, Free: st.Free()}
+	v := view.Plan{Plan: p, Manifest: c.manifest.name, InModule: c.manifest.placeInModule, Problems: c.manifest.problemsInModule(c.warnings)}
+	if !r.forgetful {
+		v.Free = st.Free()
+	}
 	var ds []oci.Decision
 	var err error
 	if t == nil {
 		for _, i := range p.Images {
 			ds = append(ds, oci.Decision{Image: i, Action: oci.Build, Reason: "not compared (--offline)"})
 		}
-	} else if ds, err = oci.Decide(ctx, t, st, p, consent, max(r.jobs, 8)); err != nil {
+	} else if ds, err = oci.Decide(ctx, p, oci.Comparison{
+		Target: t, Store: st, Declared: oci.DeclaredBy(c.plan), Consent: consent, Jobs: max(r.jobs, 8), Root: c.sources.Root,
+	}); err != nil {
 		return v, advised(err)
 	}
 	if withKept && t != nil {
@@ -169,11 +182,24 @@ func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Ta
 		ds = append(ds, kept...)
 	}
 	v.Target = shown
-	e := oci.EstimateOf(st, c.sources.Places, p, ds)
-	v.Costs = view.Costs{Download: e.Download, Upload: e.Upload, Store: e.Store, Exact: e.Exact}
-	v.There = e.There
 	v.Decisions = decisionsOf(ds)
 	return v, nil
+}
+
+// cost adds what a plan would cost. It is asked for when somebody will look at it:
+// apply does not need to know.
+func (d *door) cost(ctx context.Context, src *oci.Sources, t image.Target, v *view.Plan) error {
+	var ds []oci.Decision
+	for _, one := range v.Decisions {
+		ds = append(ds, oci.Decision{Image: one.Image, Action: oci.Action(one.Action)})
+	}
+	e, err := src.Estimate(ctx, t, v.Plan, ds)
+	if err != nil {
+		return advised(err)
+	}
+	v.Costs = view.Costs{Download: e.Download, Upload: e.Upload, Store: e.Store, Exact: e.Exact}
+	v.There = e.There
+	return nil
 }
 
 // planExit is 4 if something is refused, and 2 if there is something to do and
@@ -191,19 +217,6 @@ func planExit(v view.Plan, detailed bool) int {
 		}
 	}
 	return code
-}
-
-// savePlan writes a plan with what was observed of each reference.
-func (d *door) savePlan(file string, v view.Plan) error {
-	var b strings.Builder
-	if err := view.PlanJSON(&b, v); err != nil {
-		return err
-	}
-	if err := writeFile(d.absolute(file), []byte(b.String()), 0o644); err != nil {
-		return err
-	}
-	fmt.Fprintf(d.err, "saved %s; canvos apply %s carries it out\n", file, file)
-	return nil
 }
 
 // problemsOfChecks are what an engine cannot do, as problems of the manifest.

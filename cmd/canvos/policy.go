@@ -3,14 +3,18 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"testing/fstest"
 
 	"github.com/spf13/cobra"
 
+	"canvos.dev/cmd/internal/sandbox"
 	"canvos.dev/cmd/internal/view"
 	"canvos.dev/compile"
+	"canvos.dev/compile/plan"
 	"canvos.dev/compile/policy"
 	"canvos.dev/compile/problem"
 )
@@ -37,13 +41,14 @@ func newPolicyList(d *door) *cobra.Command {
 		Long:              `Lists the rules that come with canvos, as policies set them, and those that are written below PATH (default ".").`,
 		ValidArgsFunction: completeManifests,
 	}
+	trusted := trustedFlag(cmd)
 	formats(d, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		set, err := d.ruleset(cmd.Context(), args)
+		t, err := d.tryRules(cmd.Context(), args, *trusted, false)
 		if err != nil {
 			return err
 		}
-		return view.PolicyList(d.out, d.outStyle(), d.format, policy.Builtin(), set)
+		return view.PolicyList(d.out, d.outStyle(), d.format, policy.Builtin(), &t.Set)
 	}
 	return cmd
 }
@@ -58,17 +63,18 @@ never shown to fire, or not to fire.`,
   canvos policy test policies/prod.cue`,
 		ValidArgsFunction: completeManifests,
 	}
+	trusted := trustedFlag(cmd)
 	formats(d, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		set, err := d.ruleset(cmd.Context(), args)
+		t, err := d.tryRules(cmd.Context(), args, *trusted, true)
 		if err != nil {
 			return err
 		}
-		results, coverage := set.Test()
-		for _, f := range set.Broken {
+		results := t.Results
+		for _, f := range t.Set.Broken {
 			results = append(results, policy.CaseResult{Rule: f.Rule, Broken: f.Message})
 		}
-		if err := view.PolicyTest(d.out, d.outStyle(), d.format, results, coverage); err != nil {
+		if err := view.PolicyTest(d.out, d.outStyle(), d.format, results, t.Coverage); err != nil {
 			return err
 		}
 		for _, r := range results {
@@ -81,22 +87,64 @@ never shown to fire, or not to fire.`,
 	return cmd
 }
 
-// ruleset is what is written at paths.
-func (d *door) ruleset(ctx context.Context, args []string) (*policy.Ruleset, error) {
+// trying asks what rules say of themselves. It is plain data, so that another
+// process can be asked.
+type trying struct {
+	Rules []ruleFile
+	Cases bool // each is tried on its cases
+}
+
+// tried is the answer.
+type tried struct {
+	Set      policy.Ruleset
+	Results  []policy.CaseResult
+	Coverage []policy.Coverage
+}
+
+func (q trying) try() (t tried) {
+	set := policy.NewRuleset()
+	for _, one := range q.Rules {
+		set.Add("", one.Policies, one.Waivers)
+	}
+	if q.Cases {
+		t.Results, t.Coverage = set.Test()
+	}
+	t.Set = *set
+	return t
+}
+
+// tryRules reads what is written at paths, and tries it: both apart, unless it is
+// trusted, since whoever looks at a stranger's rules has not read them yet.
+func (d *door) tryRules(ctx context.Context, args []string, trusted, cases bool) (tried, error) {
 	if len(args) == 0 {
 		args = []string{"."}
 	}
-	set := policy.NewRuleset()
+	q := trying{Cases: cases}
+	seen := map[string]bool{}
 	for _, arg := range args {
-		found, err := d.rulesAt(ctx, arg, true)
+		found, err := d.rulesAt(ctx, arg, trusted, seen)
 		if err != nil {
-			return nil, err
+			return tried{}, err
 		}
-		for _, one := range found {
-			set.Add("", one.Policies, one.Waivers)
-		}
+		q.Rules = append(q.Rules, found...)
 	}
-	return set, nil
+	if trusted || len(q.Rules) == 0 {
+		return q.try(), nil
+	}
+	a, err := d.apart(ctx, fstest.MapFS{}, task{Try: &q}, d.limits)
+	if stopped, ok := errors.AsType[*sandbox.Error](err); ok {
+		p := problemAt("CV0010", "the policies are not evaluated: "+stopped.Error(), plan.Pos{})
+		p.Help = "look for loops and values that double; --trusted evaluates them without limits"
+		for _, one := range q.Rules {
+			p.Also = append(p.Also, one.Policies.At)
+		}
+		p.At, p.Also = p.Also[0], p.Also[1:]
+		return tried{}, d.invalid([]*problem.Problem{p})
+	}
+	if err != nil {
+		return tried{}, fmt.Errorf("try the policies: %w", err)
+	}
+	return a.Tried, nil
 }
 
 // ruleFile is the policies and waivers of one package.
@@ -106,8 +154,9 @@ type ruleFile struct {
 }
 
 // rulesAt reads all policies and waivers at and below a directory, or of the
-// package that a file stands for: apart, unless they are trusted.
-func (d *door) rulesAt(ctx context.Context, arg string, trusted bool) ([]ruleFile, error) {
+// package that a file stands for: apart, unless they are trusted. What was seen is
+// not read again.
+func (d *door) rulesAt(ctx context.Context, arg string, trusted bool, seen map[string]bool) ([]ruleFile, error) {
 	dir, file := d.absolute(arg), ""
 	fi, err := os.Stat(dir)
 	switch {
@@ -130,6 +179,11 @@ func (d *door) rulesAt(ctx context.Context, arg string, trusted bool) ([]ruleFil
 		m, err := d.manifestAt(arg, filepath.Join(dir, filepath.FromSlash(below)), file)
 		if err != nil {
 			return nil, err
+		}
+		if key := m.identity(); seen[key] {
+			continue
+		} else {
+			seen[key] = true
 		}
 		var one ruleFile
 		var found []*problem.Problem

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/pem"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -27,6 +29,7 @@ type storyProxy struct {
 	redirect *regexp.Regexp // answered with the registry's own address
 	refuse   *regexp.Regexp // answered with status
 	status   int
+	saying   string
 
 	mu   sync.Mutex
 	log  string
@@ -36,10 +39,11 @@ type storyProxy struct {
 // startProxy stands before the registry at TARGET until the story ends, and names
 // itself in a variable. Requests are "METHOD URI"; each is a line in VARIABLE.log:
 //
-//	proxy VARIABLE TARGET [tls CA.pem] [hold REGEXP] [redirect REGEXP] [answer STATUS REGEXP]
+//	proxy VARIABLE TARGET [tls CA.pem] [hold REGEXP] [redirect REGEXP] [answer STATUS REGEXP saying WORDS]
 //	proxy VARIABLE held
 //
-// The second form waits until a request is held.
+// It is a proxy as well, in the sense of HTTPS_PROXY: a tunnel to TARGET, whatever
+// host it is asked for. The second form waits until a request is held.
 func startProxy(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: proxy VARIABLE TARGET [option...]")
@@ -83,6 +87,8 @@ func startProxy(ts *testscript.TestScript, neg bool, args []string) {
 			p.status, err = strconv.Atoi(word())
 			ts.Check(err)
 			p.refuse = regexp.MustCompile(word())
+		case "saying":
+			p.saying = word()
 		default:
 			ts.Fatalf("proxy: no option %q", option)
 		}
@@ -104,6 +110,9 @@ func startProxy(ts *testscript.TestScript, neg bool, args []string) {
 
 func (p *storyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	line := r.Method + " " + r.URL.RequestURI()
+	if r.Method == http.MethodConnect {
+		line = r.Method + " " + r.Host
+	}
 	p.mu.Lock()
 	hold := p.hold != nil && p.hold.MatchString(line)
 	if hold {
@@ -117,6 +126,8 @@ func (p *storyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Unlock()
 	switch {
+	case r.Method == http.MethodConnect:
+		p.tunnel(w)
 	case hold:
 		os.WriteFile(p.held, nil, 0o644)
 		select {
@@ -128,8 +139,29 @@ func (p *storyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case p.refuse != nil && p.refuse.MatchString(line):
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(p.status)
-		fmt.Fprintln(w, `{"errors": [{"code": "DENIED", "message": "the tag is immutable"}]}`)
+		fmt.Fprintf(w, `{"errors": [{"code": "DENIED", "message": %q}]}`, p.saying)
 	default:
 		p.forward.ServeHTTP(w, r)
 	}
+}
+
+// tunnel carries bytes to the target.
+func (p *storyProxy) tunnel(w http.ResponseWriter) {
+	to, err := net.Dial("tcp", p.target)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer to.Close()
+	w.WriteHeader(http.StatusOK)
+	from, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer from.Close()
+	go func() {
+		io.Copy(to, from)
+		to.Close()
+	}()
+	io.Copy(from, to)
 }

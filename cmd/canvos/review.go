@@ -149,7 +149,7 @@ func (r *reviewing) sides(ctx context.Context) (base, head *side, err error) {
 	}
 	in := revisionPath{at: at, shown: r.nameOf(abs), prefix: commit[:min(7, len(commit))] + ":"}
 	there := in
-	there.prefix, there.strip = r.fromHere(repo, abs, at)
+	there.prefix, there.from = r.fromHere(repo, abs, at)
 	if strings.HasSuffix(at, ".cue") {
 		in, there = in.asPackage(was, is), there.asPackage(is, was)
 	}
@@ -183,8 +183,8 @@ func (r *reviewing) headTree(ctx context.Context, repo *git.Repo) (*git.Tree, po
 }
 
 // fromHere is what makes a path in the repository one from the working directory:
-// what is put before it, and what is taken away then.
-func (d *door) fromHere(repo *git.Repo, abs, at string) (prefix, strip string) {
+// prefix and from, as in evaluation.
+func (d *door) fromHere(repo *git.Repo, abs, at string) (prefix, from string) {
 	if repo.Root == "" {
 		return "", ""
 	}
@@ -195,7 +195,7 @@ func (d *door) fromHere(repo *git.Repo, abs, at string) (prefix, strip string) {
 			root = filepath.ToSlash(repo.Root)
 		}
 	}
-	return root + "/", filepath.ToSlash(d.dir) + "/"
+	return root + "/", filepath.ToSlash(d.dir)
 }
 
 // existing is a directory, or the nearest above that exists.
@@ -311,12 +311,12 @@ func (r *reviewing) observe(ctx context.Context, c *policy.Comparison) policy.Ob
 		o.Unchecked = "--offline"
 		return o
 	}
-	st, err := r.openStore(r.access)
+	st, done, err := r.someStore(r.access)
 	if err != nil {
 		o.Unchecked = err.Error()
 		return o
 	}
-	defer st.Close()
+	defer done()
 	t, _, err := r.target(r.to, false, st, r.access)
 	if err != nil {
 		o.Unchecked = err.Error()
@@ -328,7 +328,7 @@ func (r *reviewing) observe(ctx context.Context, c *policy.Comparison) policy.Ob
 			continue
 		}
 		p := only(m.Plan, func(i plan.Image) bool { return touched[i.Reference] })
-		ds, err := oci.Decide(ctx, t, st, p, oci.Consent{Replace: never, Adopt: never}, max(r.access.jobs, 8))
+		ds, err := oci.Decide(ctx, p, oci.Comparison{Target: t, Store: st, Declared: oci.DeclaredBy(m.Plan), Jobs: max(r.access.jobs, 8)})
 		if err != nil {
 			o.Unchecked = err.Error()
 			continue
@@ -344,5 +344,3 @@ func (r *reviewing) observe(ctx context.Context, c *policy.Comparison) policy.Ob
 	}
 	return o
 }
-
-func never(string) bool { return false }

@@ -102,6 +102,7 @@ func trustedFlag(cmd *cobra.Command) *bool {
 type task struct {
 	Evaluate *evaluation // a manifest
 	Rules    *evaluation // the policies and waivers of a package
+	Try      *trying     // policies, by themselves
 	Judge    *judging    // a change
 }
 
@@ -110,6 +111,7 @@ type answer struct {
 	Manifest sentManifest
 	Rules    ruleFile
 	Problems []*problem.Problem
+	Tried    tried
 	Review   policy.Review
 }
 
@@ -134,6 +136,8 @@ func serveApart() int {
 			a.Manifest, err = send(evaluate(files, *q.Evaluate))
 		case q.Rules != nil:
 			a.Rules.Policies, a.Rules.Waivers, a.Problems = compile.LoadRules(q.Rules.source(files))
+		case q.Try != nil:
+			a.Tried = q.Try.try()
 		case q.Judge != nil:
 			a.Review, err = q.Judge.review()
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,17 +22,59 @@ func (d *door) saved(c *compiled, file, to string) (*view.Saved, error) {
 	if err != nil {
 		return nil, fail(exitError, "", "save %s: %v", file, err)
 	}
-	s := &view.Saved{Module: filepath.ToSlash(module), Directory: c.manifest.src.Dir, Places: []view.SavedPlace{}, To: to}
+	s := &view.Saved{Module: filepath.ToSlash(module), Directory: c.manifest.src.Dir, Places: []view.SavedPlace{}, Lines: oci.DeclaredBy(c.plan), To: to}
+	b := c.judged.Manifest.Build
+	s.Build = view.SavedBuild{HTTPProxy: b.HTTPProxy.V, HTTPSProxy: b.HTTPSProxy.V, NoProxy: b.NoProxy.V}
+	for _, f := range b.Certificates {
+		s.Build.Certificates = append(s.Build.Certificates, f.V)
+	}
 	for _, r := range c.judged.Manifest.Sources {
 		s.Places = append(s.Places, view.SavedPlace{Reference: normalPrefix(r.Reference), Place: r.Place.V})
 	}
 	return s, nil
 }
 
+// savePlan writes a plan with what was observed of each reference.
+func (d *door) savePlan(file string, v view.Plan) error {
+	var b bytes.Buffer
+	if err := view.PlanJSON(&b, v); err != nil {
+		return err
+	}
+	var err error
+	if v.Saved.Digest, err = sealOf(b.Bytes()); err != nil {
+		return err
+	}
+	b.Reset()
+	if err := view.PlanJSON(&b, v); err != nil {
+		return err
+	}
+	if err := writeFile(d.absolute(file), b.Bytes(), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.err, "saved %s; canvos apply %s carries it out\n", file, file)
+	return nil
+}
+
+// sealOf is the digest of all that a plan file says, but for the digest itself.
+// How the JSON is laid out makes no difference.
+func sealOf(file []byte) (plan.Digest, error) {
+	var doc map[string]any
+	d := json.NewDecoder(bytes.NewReader(file))
+	d.UseNumber()
+	if err := d.Decode(&doc); err != nil {
+		return "", err
+	}
+	if saved, ok := doc["saved"].(map[string]any); ok {
+		delete(saved, "digest")
+	}
+	b, err := plan.Canonical(doc)
+	return plan.DigestOf(b), err
+}
+
 // savedPlan is a plan file, read back.
 type savedPlan struct {
 	plan.Plan
-	view.Saved
+	saved   view.Saved
 	decided map[string]savedDecision // by reference
 }
 
@@ -41,8 +84,8 @@ type savedDecision struct {
 	Before    plan.Digest
 }
 
-func readPlan(file string) (*savedPlan, error) {
-	b, err := os.ReadFile(file)
+func (d *door) readPlan(file string) (*savedPlan, error) {
+	b, err := os.ReadFile(d.absolute(file))
 	if err != nil {
 		return nil, fail(exitError, "canvos plan --out makes one", "read %s: %v", file, unpathed(err))
 	}
@@ -60,7 +103,10 @@ func readPlan(file string) (*savedPlan, error) {
 	if doc.Saved == nil {
 		return nil, fail(exitError, "save it with canvos plan --out FILE", "%s does not say where its inputs lie", file)
 	}
-	s := &savedPlan{Plan: p, Saved: *doc.Saved, decided: map[string]savedDecision{}}
+	if seal, err := sealOf(b); err != nil || seal != doc.Saved.Digest {
+		return nil, fail(exitError, "canvos plan --out makes a new one; --replace and --adopt consent there", "%s is not as canvos plan --out wrote it: somebody has edited it since", file)
+	}
+	s := &savedPlan{Plan: p, saved: *doc.Saved, decided: map[string]savedDecision{}}
 	for _, i := range doc.Images {
 		s.decided[i.Reference] = i
 	}
@@ -69,19 +115,18 @@ func readPlan(file string) (*savedPlan, error) {
 
 // saved carries out a plan file: exactly what it says, or nothing.
 func (a *applying) saved(ctx context.Context, name string, st *store.Store) error {
-	file := a.absolute(name)
-	p, err := readPlan(file)
+	p, err := a.readPlan(name)
 	if err != nil {
 		return err
 	}
 	if len(a.targets) > 0 || len(a.consent.replace) > 0 || len(a.consent.adopt) > 0 {
 		return fail(exitUsage, "give them to canvos plan --out", "a saved plan is carried out as it was reviewed: no --target, --replace or --adopt")
 	}
-	if a.to != "" && a.to != p.To {
-		return fail(exitUsage, "", "the plan was compared with %s, not with %s", orRegistries(p.To), a.to)
+	if a.to != "" && a.to != p.saved.To {
+		return fail(exitUsage, "", "the plan was compared with %s, not with %s", orRegistries(p.saved.To), a.to)
 	}
-	a.to = p.To
-	src, err := a.savedSources(p, file, st)
+	a.to = p.saved.To
+	src, err := a.savedSources(p, name, st, a.access)
 	if err != nil {
 		return err
 	}
@@ -94,7 +139,9 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		return err
 	}
 	consents := func(ref string) bool { return p.decided[ref].Action == view.Replace }
-	ds, err := oci.Decide(ctx, t, st, p.Plan, oci.Consent{Replace: consents, Adopt: consents}, max(a.access.jobs, 8))
+	ds, err := oci.Decide(ctx, p.Plan, oci.Comparison{
+		Target: t, Store: st, Declared: p.saved.Lines, Consent: oci.Consent{Replace: consents, Adopt: consents}, Jobs: max(a.access.jobs, 8), Root: src.Root,
+	})
 	if err != nil {
 		return advised(err)
 	}
@@ -117,21 +164,91 @@ func orRegistries(to string) string {
 	return to
 }
 
-func (a *applying) savedSources(p *savedPlan, file string, st *store.Store) (*oci.Sources, error) {
-	root := filepath.Join(filepath.Dir(file), filepath.FromSlash(p.Module))
-	r, err := os.OpenRoot(root)
+// savedSources is where the inputs of a saved plan come from.
+func (d *door) savedSources(p *savedPlan, name string, st *store.Store, access *access) (*oci.Sources, error) {
+	places, err := p.places(name)
 	if err != nil {
-		return nil, fail(exitError, "the plan's file must stay where it was saved, beside the module", "read the module of the plan: %v", unpathed(err))
+		return nil, err
 	}
+	dir, err := d.moduleOf(p, name, places)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fail(exitError, "", "read the module of the plan: %v", unpathed(err))
+	}
+	d.showPlaces(&p.Plan, dir)
+	if access.way, err = readWay(root.FS(), p.saved.Directory, p.saved.Build); err != nil {
+		return nil, err
+	}
+	return &oci.Sources{Store: st, Root: plan.Remembered(root.FS()), Places: places, Registries: d.registries(access)}, nil
+}
+
+// places say where the plan's references are read from.
+func (p *savedPlan) places(name string) (oci.Places, error) {
 	var rules []oci.Rule
-	for _, s := range p.Places {
+	for _, s := range p.saved.Places {
 		rules = append(rules, oci.Rule(s))
 	}
-	places, err := oci.NewPlaces(p.Directory, rules)
+	places, err := oci.NewPlaces(p.saved.Directory, rules)
 	if err != nil {
-		return nil, fail(exitError, "", "%s: %v", file, err)
+		return places, fail(exitError, "", "%s: %v", name, err)
 	}
-	return &oci.Sources{Store: st, Root: plan.Remembered(r.FS()), Places: places, Registries: a.registries(a.access)}, nil
+	return places, nil
+}
+
+// moduleOf is the root of the local inputs of a plan: where it lay when the plan was
+// saved, seen from the plan's file, or, if that was moved, the module of the working
+// directory. It is the one that has most of them; that they are what was planned with
+// is found out by their digests.
+func (d *door) moduleOf(p *savedPlan, name string, places oci.Places) (string, error) {
+	inputs := p.inputs(places)
+	beside := filepath.Join(filepath.Dir(d.absolute(name)), filepath.FromSlash(p.saved.Module))
+	best, most := "", 0
+	for _, dir := range []string{beside, moduleRoot(d.dir)} {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			continue
+		}
+		has := 0
+		for _, input := range inputs {
+			if _, err := root.Lstat(input); err == nil {
+				has++
+			}
+		}
+		root.Close()
+		if has > most || best == "" && len(inputs) == 0 {
+			best, most = dir, has
+		}
+	}
+	if best == "" {
+		return "", fail(exitError, "run canvos apply in the directory of the manifest, or put the file back where it was saved",
+			"%s is not beside what it was made of: there is no %s in %s", name, some(inputs), d.shown(beside))
+	}
+	return best, nil
+}
+
+// inputs are the files and directories of the module that a plan is made of.
+func (p *savedPlan) inputs(places oci.Places) []string {
+	var names []string
+	for _, s := range p.Sources {
+		if name, ok := strings.CutPrefix(s.Reference, "file:"); ok && s.Platform == "" {
+			names = append(names, name)
+		} else if name, ok := places.File(s.Reference); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// some is the first of many names, and how many more there are.
+func some(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return fmt.Sprintf("%s (and none of %d more inputs)", names[0], len(names)-1)
 }
 
 // changedInputs are local inputs that are not what the plan was made with.

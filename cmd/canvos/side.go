@@ -67,9 +67,9 @@ type evaluation struct {
 	Name      string // of the manifest
 	Dir, File string // as in compile.Source
 	Tags      []string
-	// Prefix and Strip say how a path in the module is shown: the first is put
-	// before it, the second taken away.
-	Prefix, Strip string
+	// Prefix and From say how a path in the module is shown: the first is put
+	// before it; then, unless From is empty, it is written from that directory.
+	Prefix, From string
 	// Lock and Other are the texts of its lock and of the other side's; nil
 	// where there is none.
 	Lock, Other []byte
@@ -83,7 +83,11 @@ func (q evaluation) source(files fs.FS) compile.Source {
 
 // show is how a path in the module is written.
 func (q evaluation) show(p string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(q.Prefix+p, q.Strip), "/.")
+	shown := q.Prefix + p
+	if q.From != "" {
+		shown = filepath.ToSlash(shownFrom(filepath.FromSlash(q.From), filepath.FromSlash(shown)))
+	}
+	return strings.TrimSuffix(shown, "/.")
 }
 
 // evaluate evaluates one manifest. However often it names a file, that is read
@@ -221,7 +225,7 @@ func both(a, b *side) error {
 func (d *door) evaluationOf(m *manifest) evaluation {
 	return evaluation{
 		Name: m.name, Dir: m.src.Dir, File: m.src.File, Tags: m.src.Tags,
-		Prefix: filepath.ToSlash(m.root) + "/", Strip: filepath.ToSlash(d.dir) + "/",
+		Prefix: filepath.ToSlash(m.root) + "/", From: filepath.ToSlash(d.dir),
 	}
 }
 
@@ -245,9 +249,9 @@ func lockText(files fs.FS, dir string) ([]byte, error) {
 }
 
 // revisionPath is a path in a revision's tree. shown is how it is written before
-// what lies below it; prefix and strip are of positions, as in evaluation.
+// what lies below it; prefix and from are of positions, as in evaluation.
 type revisionPath struct {
-	at, shown, prefix, strip string
+	at, shown, prefix, from string
 	// alone says that the package of a file in the directory is meant, not what
 	// lies below; without a file there is none.
 	alone bool
@@ -301,7 +305,7 @@ func inTree(tree *git.Tree, of policy.Side, in revisionPath, tags []string, rela
 			return place{}, err
 		}
 		p := place{files: files, below: below, ask: evaluation{
-			Name: path.Join(in.shown, below), Dir: relativeTo(root, dir), File: file, Tags: tags, Prefix: in.prefix, Strip: in.strip,
+			Name: path.Join(in.shown, below), Dir: relativeTo(root, dir), File: file, Tags: tags, Prefix: in.prefix, From: in.from,
 		}}
 		if root != "." {
 			p.ask.Prefix += root + "/"
@@ -412,7 +416,7 @@ func (d *door) sideOnDisk(ctx context.Context, arg string, tags []string) (*side
 	if err != nil || repo.Root == "" {
 		return d.onDisk(arg, tags)
 	}
-	prefix, strip := d.fromHere(repo, abs, at)
+	prefix, from := d.fromHere(repo, abs, at)
 	tree, err := d.workTree(ctx, repo)
 	if err != nil {
 		return nil, err
@@ -421,7 +425,7 @@ func (d *door) sideOnDisk(ctx context.Context, arg string, tags []string) (*side
 		tree.Close()
 		return d.onDisk(arg, tags)
 	}
-	return inTree(tree, policy.Side{Name: arg}, revisionPath{at: at, shown: ".", prefix: prefix, strip: strip}, tags, true)
+	return inTree(tree, policy.Side{Name: arg}, revisionPath{at: at, shown: ".", prefix: prefix, from: from}, tags, true)
 }
 
 // repositoryOf is the repository that a path lies in, and the path in its tree.

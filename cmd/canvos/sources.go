@@ -3,11 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"net/http"
-	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 
@@ -27,6 +23,8 @@ type access struct {
 	cache     string
 	plainHTTP []string
 	jobs      int
+	way       way  // set before registries are first spoken to
+	forgetful bool // the store is gone when the run ends
 
 	once   sync.Once
 	client *registry.Client
@@ -35,27 +33,11 @@ type access struct {
 func accessFlags(d *door, cmd *cobra.Command) *access {
 	r := &access{}
 	cmd.Flags().StringVar(&r.cache, "cache", "", "`directory` of the store (default: canvos in the user's cache directory)")
-	cmd.Flags().StringSliceVar(&r.plainHTTP, "plain-http", nil, "`hosts` that are asked without TLS; loopback always is")
-	cmd.Flags().IntVar(&r.jobs, "jobs", defaultJobs(), "how much is done at a time")
+	cmd.Flags().StringSliceVar(&r.plainHTTP, "plain-http", nil, "`hosts` that may be asked without TLS, where they do not speak it; loopback always may")
+	r.jobs = defaultJobs()
+	cmd.Flags().Var((*atLeastOne)(&r.jobs), "jobs", "how much is done at a time")
 	setting(cmd.Flags(), "cache", "plain-http", "jobs")
 	return r
-}
-
-// openStore opens the store, making it if there is none.
-func (d *door) openStore(r *access) (*store.Store, error) {
-	dir := r.cache
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fail(exitError, "set XDG_CACHE_HOME, or --cache", "there is no cache directory: %v", err)
-		}
-		dir = filepath.Join(cache, "canvos")
-	}
-	st, err := store.Open(d.absolute(dir))
-	if err != nil {
-		return nil, fail(exitError, "--cache names another directory", "%v", err)
-	}
-	return st, nil
 }
 
 // sources is where a manifest's inputs come from.
@@ -68,21 +50,10 @@ func (d *door) sources(m *manifest, man *compile.Manifest, st *store.Store, r *a
 	if err != nil {
 		return nil, err // Check has looked at them: not reached
 	}
+	if r.way, err = wayOf(m, man.Build); err != nil {
+		return nil, err
+	}
 	return &oci.Sources{Store: st, Root: m.src.FS, Places: places, Registries: d.registries(r)}, nil
-}
-
-// registries is who speaks to them in this run: with Docker's credentials, the
-// proxies of the environment, and without TLS only where that was allowed.
-func (d *door) registries(r *access) *registry.Client {
-	r.once.Do(func() {
-		r.client = &registry.Client{
-			Keychain:  registry.DockerKeychain(),
-			Transport: registry.NewTransport(http.ProxyFromEnvironment),
-			PlainHTTP: func(host string) bool { return slices.Contains(r.plainHTTP, host) },
-			UserAgent: "canvos",
-		}
-	})
-	return r.client
 }
 
 // normalPrefix is a reference, or the beginning of one, as plans spell it.
@@ -131,6 +102,13 @@ func unresolved(f found) *problem.Problem {
 	p := problemAt(se.Code, "the "+f.what+" "+se.Error(), f.at)
 	p.Notes, p.Help, p.Family = se.Notes, se.Help, f.family
 	return p
+}
+
+// outage says that a registry was not reached, or did not answer as it should: the
+// manifest may be right. What a registry says is not there, is asked for wrongly.
+func outage(err error) bool {
+	e, ok := errors.AsType[*registry.Error](err)
+	return ok && e.Kind != registry.NotFound
 }
 
 // defaultJobs is one for each processor: a step keeps one busy.

@@ -30,6 +30,17 @@ func (d *door) target(to string, offline bool, st *store.Store, r *access) (t im
 	return registry.NewPublisher(d.registries(r), nil, 0), "", nil
 }
 
+// writable finds out before anything is built whether it could be published. Of a
+// registry only publishing tells.
+func writable(t image.Target) error {
+	if l, ok := t.(*oci.Layout); ok {
+		if err := l.Writable(); err != nil {
+			return fail(exitError, "--to names a layout, or a directory that is new or empty, where one may write", "%v", err)
+		}
+	}
+	return nil
+}
+
 // journal remembers what runs of a plan have published, in the store's directory.
 // There is one for the plan's image lines, also when a run is about some of them:
 // the next run, which may be about others, must find it. It is nil for a layout.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // ChangeKind says what became of an image from one plan to another.
@@ -63,7 +62,7 @@ func Diff(old, new Plan) []Change {
 		case was != nil && was.Step == is.Step:
 			c.Kind = Unchanged
 		case was != nil:
-			c.Kind, c.Causes = Rebuilt, causes(a, b, was.Step, is.Step)
+			c.Kind, c.Causes = Rebuilt, a.inputs(was.Step).Causes(b.inputs(is.Step))
 		case len(same) > 0:
 			c.Kind, c.Was, c.Old = Retagged, same[0].Reference, same[0]
 			gone[is.Step] = same[1:]
@@ -108,28 +107,6 @@ func graphOf(p Plan) graph {
 	return g
 }
 
-// causes compares all that two images are made of.
-func causes(a, b graph, old, new Digest) []Cause {
-	stepsA, stepsB := a.below(old), b.below(new)
-	out := sourceCauses(a.used(stepsA), b.used(stepsB))
-	linesA, linesB := a.lines(stepsA), b.lines(stepsB)
-	for _, name := range union(linesA, linesB) {
-		c := Cause{Step: name, Gone: without(linesA[name], linesB[name]), New: without(linesB[name], linesA[name])}
-		if len(c.Gone)+len(c.New) > 0 {
-			out = append(out, c)
-		}
-	}
-	if len(out) > 0 {
-		return out
-	}
-	// The same lines in another order, or other rules for the same lines.
-	c := Cause{Step: "recipe"}
-	if a.plan.Recipe == b.plan.Recipe && a.plan.Format == b.plan.Format {
-		c.Step = "order of the steps"
-	}
-	return []Cause{c}
-}
-
 // below is the steps that one needs, and itself.
 func (g graph) below(top Digest) []Step {
 	seen := map[Digest]bool{}
@@ -148,20 +125,6 @@ func (g graph) below(top Digest) []Step {
 	}
 	walk(top)
 	return steps
-}
-
-// used is the digests of the sources of steps, by reference and platform. Of
-// sources with one digest, all are taken to be used.
-func (g graph) used(steps []Step) map[[2]string]Digest {
-	used := map[[2]string]Digest{}
-	for _, s := range steps {
-		for _, d := range s.Op.Sources() {
-			for _, src := range g.sources[d] {
-				used[[2]string{src.Reference, src.Platform}] = d
-			}
-		}
-	}
-	return used
 }
 
 // Sources are the digests of the sources that a step reads itself.
@@ -184,53 +147,6 @@ func (o Op) Sources() []Digest {
 		}
 	}
 	return ds
-}
-
-func sourceCauses(a, b map[[2]string]Digest) []Cause {
-	keys := maps.Clone(a)
-	maps.Copy(keys, b)
-	var out []Cause
-	for key := range keys {
-		if a[key] != b[key] {
-			out = append(out, Cause{Source: key[0], Platform: key[1], Before: a[key], After: b[key]})
-		}
-	}
-	slices.SortFunc(out, func(x, y Cause) int {
-		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Platform, y.Platform))
-	})
-	return out
-}
-
-// lines say what each step does, with sources by name, by the step's name.
-func (g graph) lines(steps []Step) map[string][]string {
-	m := map[string][]string{}
-	for _, s := range steps {
-		key := s.Name
-		if s.Op.Image != nil {
-			key = "image" // its name is its reference
-		}
-		for _, line := range s.Op.lines(g.names) {
-			m[key] = append(m[key], strings.TrimSpace(line))
-		}
-	}
-	return m
-}
-
-func union(a, b map[string][]string) []string {
-	keys := maps.Clone(a)
-	maps.Copy(keys, b)
-	return slices.Sorted(maps.Keys(keys))
-}
-
-// without is the lines of a that b does not have.
-func without(a, b []string) []string {
-	var out []string
-	for _, line := range a {
-		if !slices.Contains(b, line) {
-			out = append(out, line)
-		}
-	}
-	return out
 }
 
 func compareSources(a, b Source) int {

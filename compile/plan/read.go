@@ -13,8 +13,8 @@ import (
 // Read reads a plan from the document that plan -o json writes, and believes
 // nothing of it: every step's identity and the plan's digest are computed again,
 // and what Check demands is demanded. What that document says besides the plan
-// (actions, reasons, bytes, images that are kept, where inputs lie) is passed over; anything else
-// that a plan does not have is an error.
+// (actions, reasons, bytes, problems, images that are kept, where inputs lie) is
+// passed over; anything else that a plan does not have is an error.
 func Read(text []byte) (Plan, error) {
 	var doc struct {
 		APIVersion string            `json:"apiVersion"`
@@ -27,6 +27,7 @@ func Read(text []byte) (Plan, error) {
 		Steps      []Step            `json:"steps"`
 		Images     []json.RawMessage `json:"images"`
 		Bytes      json.RawMessage   `json:"bytes"`
+		Problems   json.RawMessage   `json:"problems"`
 		Saved      json.RawMessage   `json:"saved"`
 	}
 	// The version first: a newer shape may have fields that are unknown here.

@@ -44,4 +44,12 @@ var images = []Entry{
 		Constraints: []string{"C37"},
 		Sources:     []string{"CanvOS pull request 124", "Kubernetes documentation, labels and selectors"},
 	},
+	{
+		Code: "CV0306", Severity: Error, Room: "compile", Title: "the tag ends like a revision",
+		Explanation: []string{
+			"revision: 2 ends the tag with -r2, and a revision belongs to the same line. A family with tag \"demo-r2\" would publish under the references that tag \"demo\" with revision: 2 has, and clusters that follow the line demo would be offered its images; whose an image is can be told by its name alone.",
+			"Write revision: 2 if that is what is meant. Else take a tag that does not end in -r and digits: \"demo-2\".",
+		},
+		Sources: []string{"canvos"},
+	},
 }

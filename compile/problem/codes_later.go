@@ -6,6 +6,7 @@ var later = []Entry{
 		Code: "CV0401", Severity: Error, Room: "plan", Title: "published with other content",
 		Explanation: []string{
 			"The reference is in the registry with an image made by another step. Nodes that pull it again would get something else under the same name, so canvos does not move it by itself.",
+			"The image carries the digest of its step, not what was in it. Which inputs changed is said by a machine whose store knows the published step, because it made it or has seen it unchanged. `canvos review` tells it anywhere, by comparing the manifests.",
 			"revision: 2 makes a new tag. publish: \"replace\" (the default on channel development), --replace PATTERN or a saved plan consents to moving this one.",
 		},
 		Sources: []string{"canvos"},
@@ -21,8 +22,9 @@ var later = []Entry{
 	{
 		Code: "CV0403", Severity: Error, Room: "plan", Title: "published images of the line say otherwise",
 		Explanation: []string{
-			"An image of the same line in the registry has another fact that may not change (two-node, FIPS, UKI, operating system). The lock does not know of it, perhaps because the line was declared elsewhere.",
-			"Take another tag.",
+			"An image of the same line in the registry has another fact that may not change (two-node, FIPS, UKI, operating system), or is for a platform that shall have none any more. The lock does not know of it, perhaps because the line was declared elsewhere.",
+			"An image says what it is in annotations and labels, and its index or config what it runs on. Of one that is new, or from which another tool has taken both, the other images of the line are asked, the newest first, at most 32 of them, until one says it. No flag overrides the answer, --adopt neither.",
+			"Take another tag, or build for the platform again.",
 		},
 		Sources: []string{"CanvOS documentation, two-node architecture", "canvos"},
 	},
@@ -37,7 +39,7 @@ var later = []Entry{
 	{
 		Code: "CV0502", Severity: Error, Room: "lock", Title: "the lock is out of date",
 		Explanation: []string{
-			"An entry of canvos.lock does not match what it speaks of: a local file has changed, or a catalog entry, or what a range stands for.",
+			"An entry of canvos.lock does not match what it speaks of: a local file has changed, or a catalog entry, or what a range stands for. `canvos lock --check` also minds an entry that nothing needs any more.",
 			"Run `canvos lock` and commit the result; the diff shows what moved.",
 		},
 		Sources: []string{"canvos"},
@@ -103,7 +105,7 @@ var later = []Entry{
 	{
 		Code: "CV0610", Severity: Error, Room: "engine", Title: "a source was not found",
 		Explanation: []string{
-			"A component image or local source that the plan needs is not where it was looked for.",
+			"A component image or local source that the plan needs is not where it was looked for. A registry that cannot be reached or does not answer as it should is reported likewise, but is no fault of the manifest: if that is all, the exit code is 1 instead of 3.",
 			"The message names the place. sources in the manifest says where references are read from.",
 		},
 		Constraints: []string{"C17"},

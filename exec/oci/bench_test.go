@@ -190,7 +190,7 @@ func BenchmarkDecide(b *testing.B) {
 	out, _ := l.apply(d)
 	b.ReportAllocs()
 	for b.Loop() {
-		ds, err := Decide(b.Context(), &Layout{Dir: out.Dir, Store: l.sources.Store}, l.sources.Store, d.Plan, Consent{}, 2)
+		ds, err := Decide(b.Context(), d.Plan, Comparison{Target: &Layout{Dir: out.Dir, Store: l.sources.Store}, Store: l.sources.Store, Jobs: 2})
 		check(b, err)
 		if ds[999].Action != Unchanged {
 			b.Fatal(ds[999])

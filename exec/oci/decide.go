@@ -1,15 +1,12 @@
 package oci
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/hashicorp/go-multierror"
 
 	"canvos.dev/compile/plan"
 	"canvos.dev/exec/image"
@@ -43,25 +40,52 @@ type Consent struct {
 	Adopt   func(reference string) bool // images that canvos did not make, or that were changed since
 }
 
-// lister is a target that can say what it holds.
-type lister interface {
-	// Tags are the references of a repository, "docker.io/acme/ubuntu".
-	Tags(ctx context.Context, repository string) ([]string, error)
+// Declared are the platforms of image lines, over all images of a manifest.
+type Declared map[string][]string
+
+// DeclaredBy are those of the lines of a plan.
+func DeclaredBy(p plan.Plan) Declared {
+	d := Declared{}
+	for _, i := range p.Images {
+		d[i.Line] = append(d[i.Line], without(i.Platforms, d[i.Line])...)
+		slices.Sort(d[i.Line])
+	}
+	return d
+}
+
+// Comparison is what a plan is compared with.
+type Comparison struct {
+	Target   image.Target
+	Store    *store.Store // knows what this machine has published
+	Declared Declared     // of the manifest that the plan is a part of; nil if it is all
+	Consent  Consent
+	Jobs     int // references asked for at a time; 1 if less
+	// Root is the module's tree. With it, reasons name the inputs that differ, where
+	// the store knows what is published; nil leaves them the same on every machine.
+	Root fs.FS
 }
 
 // Decide compares a plan with a target. Each reference is asked for once; where
-// st remembers that this plan's step was published there, its digest is enough.
-func Decide(ctx context.Context, t image.Target, st *store.Store, p plan.Plan, c Consent, jobs int) ([]Decision, error) {
+// the store remembers that this plan's step was published there, its digest is
+// enough.
+func Decide(ctx context.Context, p plan.Plan, with Comparison) ([]Decision, error) {
+	if with.Declared == nil {
+		with.Declared = DeclaredBy(p)
+	}
 	ds := make([]Decision, len(p.Images))
 	errs := make([]error, len(p.Images))
-	lines := &lines{target: t, once: map[string]*lineOnce{}}
-	slots := make(chan struct{}, max(jobs, 1))
+	c := &comparing{
+		Comparison: with,
+		lines:      &lines{target: with.Target, declared: with.Declared, once: map[string]func() (line, error){}},
+		recall:     newRecall(with.Store, with.Root, p),
+	}
+	slots := make(chan struct{}, max(with.Jobs, 1))
 	var wg sync.WaitGroup
 	for i, img := range p.Images {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			ds[i], errs[i] = decide(ctx, t, st, img, c, lines)
+			ds[i], errs[i] = c.decide(ctx, img)
 		})
 	}
 	wg.Wait()
@@ -81,81 +105,111 @@ func rememberKey(reference string) string { return "published " + reference }
 
 type remembered struct{ Step, Digest plan.Digest }
 
-func decide(ctx context.Context, t image.Target, st *store.Store, img plan.Image, c Consent, lines *lines) (Decision, error) {
+// comparing is one Decide.
+type comparing struct {
+	Comparison
+	lines  *lines
+	recall *recall
+}
+
+func (c *comparing) decide(ctx context.Context, img plan.Image) (Decision, error) {
 	d := Decision{Image: img}
 	var was remembered
-	if !st.Record(rememberKey(img.Reference), &was) || was.Step != img.Step {
+	if !c.Store.Record(rememberKey(img.Reference), &was) || was.Step != img.Step {
 		was = remembered{}
 	}
-	pub, err := t.Published(ctx, img.Reference, was.Digest)
+	pub, err := c.Target.Published(ctx, img.Reference, was.Digest)
 	switch {
 	case err != nil:
 		return d, err
 	case pub == nil:
 		d.Action, d.Reason = Build, "not published yet"
-		return d, lines.judge(ctx, &d)
+		note, err := c.lines.judge(ctx, &d)
+		if d.Action == Build {
+			d.Reason += note
+		}
+		return d, err
 	}
 	d.Before = pub.Digest
 	if was.Digest != "" && pub.Digest == was.Digest {
 		d.Action, d.Reason = Unchanged, string(pub.Digest)
 		return d, nil
 	}
-	facts, known, err := factsOf(ctx, t, img.Reference, pub)
+	is, err := aboutOf(ctx, c.Target, img.Reference, pub)
 	if err != nil {
 		return d, err
 	}
-	return d, judge(&d, pub, facts, known, c)
+	return d, c.judge(ctx, &d, is, pub)
 }
 
-// judge compares an image with what is published under its reference, and with the
-// facts of that, if they are known.
-func judge(d *Decision, pub *image.Published, facts plan.Facts, known bool, c Consent) error {
-	ref := d.Image.Reference
-	doc, err := read(pub.Manifest)
-	if err != nil {
-		return err
-	}
-	if known { // also of a drifted image: what a line is, no consent changes
-		if apart := factsApart(facts, d.Image.Facts); apart != "" {
-			d.refuseFacts(apart)
-			return nil
-		}
-		if dropped := platformsDropped(doc, d.Image.Platforms); dropped != "" {
-			d.refuseFacts("it was published for " + dropped + " too")
-			return nil
+// judge compares an image with what is published under its reference. What a line
+// is comes first, since no consent changes that; of an image that does not say it,
+// the others of its line are asked.
+func (c *comparing) judge(ctx context.Context, d *Decision, is about, pub *image.Published) error {
+	changed := drifted(pub.Manifest)
+	note := ""
+	if apart := factsApart(is.facts, d.Image.Facts); is.known && apart != "" {
+		d.refuseFacts(apart)
+	} else if dropped := without(is.platforms, d.Image.Platforms); len(dropped) > 0 {
+		d.refusePlatforms("it was published for ", dropped)
+	} else if !is.known && (changed || is.Annotations[StepKey] != string(d.Image.Step)) { // a step covers the facts
+		var err error
+		if note, err = c.lines.judge(ctx, d); err != nil {
+			return err
 		}
 	}
+	if d.Action == Refused {
+		return nil
+	}
+	c.compare(d, is, pub.Digest, changed)
+	if d.Action == Replace {
+		d.Reason += note
+	}
+	return nil
+}
+
+// compare decides by content, and by who published it.
+func (c *comparing) compare(d *Decision, is about, digest plan.Digest, changed bool) {
+	ref, step := d.Image.Reference, plan.Digest(is.Annotations[StepKey])
 	switch {
-	case doc.Annotations[StepKey] == "":
+	case step == "":
 		d.Code, d.Reason = "CV0402", "published by something else than canvos"
-	case drifted(pub.Manifest):
+	case changed:
 		d.Code, d.Reason = "CV0402", "changed by another tool since canvos published it"
 	}
 	if d.Code != "" {
-		if c.Adopt != nil && c.Adopt(ref) {
+		if adopt := c.Consent.Adopt; adopt != nil && adopt(ref) {
 			d.Action, d.Code, d.Reason = Replace, "", d.Reason+"; taken over"
-			return nil
+			return
 		}
 		d.Action, d.Help = Refused, "--adopt '"+shortName(ref)+"' takes it over; another tag leaves it alone"
-		return nil
+		return
 	}
-	switch {
-	case doc.Annotations[StepKey] == string(d.Image.Step):
-		d.Action, d.Reason = Unchanged, string(pub.Digest)
+	if step == d.Image.Step {
+		d.Action, d.Reason = Unchanged, string(digest)
+		c.recall.saw(step)
+		return
+	}
+	d.Reason = "published with other content" + c.recall.apart(step, d.Image.Step)
+	switch replace := c.Consent.Replace; {
 	case d.Image.Publish == "replace":
-		d.Action, d.Reason = Replace, "published with other content; publish is \"replace\""
-	case c.Replace != nil && c.Replace(ref):
-		d.Action, d.Reason = Replace, "published with other content; --replace consents"
+		d.Action, d.Reason = Replace, d.Reason+"; publish is \"replace\""
+	case replace != nil && replace(ref):
+		d.Action, d.Reason = Replace, d.Reason+"; --replace consents"
 	default:
-		d.Action, d.Code, d.Reason = Refused, "CV0401", "published with other content"
+		d.Action, d.Code = Refused, "CV0401"
 		d.Help = "revision: 2 makes a new tag; publish: \"replace\" or --replace moves this one"
 	}
-	return nil
 }
 
 func (d *Decision) refuseFacts(reason string) {
 	d.Action, d.Code, d.Reason = Refused, "CV0403", reason
 	d.Help = "what a line is may not change: take another tag"
+}
+
+func (d *Decision) refusePlatforms(published string, dropped []string) {
+	d.Action, d.Code, d.Reason = Refused, "CV0403", published+strings.Join(dropped, ", ")+" too"
+	d.Help = "add " + strings.ReplaceAll(strings.Join(dropped, ", "), "linux/", "") + " to arch, or take another tag"
 }
 
 // factsApart says how two images of a line differ in what a line fixes.
@@ -176,143 +230,11 @@ func factsApart(published, wanted plan.Facts) string {
 	return ""
 }
 
-// document is a manifest or index, as far as Decide looks at it.
-type document struct {
-	Annotations map[string]string `json:"annotations"`
-}
-
-func read(raw []byte) (document, error) {
-	var doc document
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		return doc, fmt.Errorf("its manifest is no JSON: %w", err)
-	}
-	return doc, nil
-}
-
-// platformsDropped are those of an image that the plan has no more.
-func platformsDropped(doc document, wanted []string) string {
-	var dropped []string
-	for name := range strings.FieldsSeq(doc.Annotations[PlatformsKey]) {
-		if !slices.Contains(wanted, name) {
-			dropped = append(dropped, name)
-		}
-	}
-	return strings.Join(dropped, ", ")
-}
-
-// lines asks the target for the other images of a line, once a line.
-type lines struct {
-	target image.Target
-
-	mu   sync.Mutex
-	once map[string]*lineOnce
-}
-
-type lineOnce struct {
-	sync.Once
-	facts plan.Facts
-	known bool
-	err   error
-}
-
-// judge refuses an image that is new in a line of other facts.
-func (l *lines) judge(ctx context.Context, d *Decision) error {
-	target, ok := l.target.(lister)
-	if !ok {
-		return nil
-	}
-	l.mu.Lock()
-	o := l.once[d.Image.Line]
-	if o == nil {
-		o = &lineOnce{}
-		l.once[d.Image.Line] = o
-	}
-	l.mu.Unlock()
-	o.Do(func() { o.facts, o.known, o.err = l.ask(ctx, target, d.Image.Line) })
-	if o.err != nil || !o.known {
-		return o.err
-	}
-	if apart := factsApart(o.facts, d.Image.Facts); apart != "" {
-		d.refuseFacts("other images of the line " + shortName(d.Image.Line) + " are " + apart)
-	}
-	return nil
-}
-
-// ask finds the facts of any image of a line.
-func (l *lines) ask(ctx context.Context, t lister, line string) (facts plan.Facts, known bool, err error) {
-	tags, err := t.Tags(ctx, repository(line))
-	if err != nil {
-		return facts, false, err
-	}
-	for _, ref := range tags {
-		if !InLine(line, ref) {
-			continue
-		}
-		pub, err := l.target.Published(ctx, ref, "")
-		if err != nil {
-			return facts, false, err
-		}
-		if pub == nil {
-			continue // damaged, or gone since it was listed
-		}
-		if facts, known, err = factsOf(ctx, l.target, ref, pub); known || err != nil {
-			return facts, known, err
-		}
-	}
-	return facts, false, nil
-}
-
-// KeptOf are images of lines that a target has and nobody declares any more, in
-// order. A target that cannot list what it holds has none. The error joins what
-// could not be asked; the others' images are there all the same.
-func KeptOf(ctx context.Context, t image.Target, lines []string, declared func(reference string) bool) ([]Decision, error) {
-	target, ok := t.(lister)
-	if !ok {
-		return nil, nil
-	}
-	var kept []Decision
-	var errs *multierror.Error
-	tags := map[string][]string{}
-	for _, line := range lines {
-		repo := repository(line)
-		if _, asked := tags[repo]; !asked {
-			var err error
-			if tags[repo], err = target.Tags(ctx, repo); err != nil {
-				errs = multierror.Append(errs, fmt.Errorf("look for images in %s: %w", repo, err))
-			}
-		}
-		for _, ref := range tags[repo] {
-			if InLine(line, ref) && !declared(ref) {
-				kept = append(kept, Decision{Image: plan.Image{Reference: ref, Line: line}, Action: Kept, Reason: "no longer declared"})
-			}
-		}
-	}
-	slices.SortFunc(kept, func(a, b Decision) int { return cmp.Compare(a.Image.Reference, b.Image.Reference) })
-	return kept, errs.ErrorOrNil()
-}
-
-// InLine says whether a reference is of an image line. A line ends in the custom
-// tag: "docker.io/acme/ubuntu:k3s-*-demo" has all of its versions, releases and
-// revisions.
-func InLine(line, reference string) bool {
-	before, after, _ := strings.Cut(line, "*")
-	rest, ok := strings.CutPrefix(reference, before)
-	if !ok {
-		return false
-	}
-	// What stands for "*" is a Kubernetes version and an agent's, "1.30.4-v4.4.12".
-	version, rest, ok := strings.Cut(rest, "-")
-	if !ok || strings.Trim(version, "0123456789.") != "" || !strings.HasPrefix(rest, "v") {
-		return false
-	}
-	_, tag, cut := strings.Cut(rest, "-")
-	if strings.HasPrefix(tag, "rc.") { // the agent's own hyphen: v4.10.0-rc.2
-		_, tag, cut = strings.Cut(tag, "-")
-	}
-	if cut {
-		tag = "-" + tag
-	}
-	return tag == after || strings.HasPrefix(tag, after+"-r") && strings.Trim(tag[len(after)+2:], "0123456789") == "" && tag != after+"-r"
+// without are the texts of a that b does not have, sorted.
+func without(a, b []string) []string {
+	rest := slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
+	slices.Sort(rest)
+	return rest
 }
 
 func shortName(reference string) string { return reference[strings.LastIndexByte(reference, '/')+1:] }

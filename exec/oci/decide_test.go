@@ -1,13 +1,14 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -80,10 +81,24 @@ func TestDecide(t *testing.T) {
 		{"platform added", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64, arm64) }, Consent{Replace: all}, "replace"},
 		{"platform dropped", publishes(t, ref, "a", demo, amd64, arm64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
 		{"platform exchanged", publishes(t, ref, "a", demo, arm64), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
+		{"platform dropped, index mute", then(publishes(t, ref, "a", demo, amd64, arm64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
+		{"platform exchanged, image mute", then(publishes(t, ref, "a", demo, arm64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: it was published for linux/arm64 too"},
+		{"platform kept, image mute", then(publishes(t, ref, "a", demo, arm64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, arm64, amd64) }, Consent{Adopt: all}, "replace"},
+		{"platform dropped and a new version", publishes(t, ref, "a", demo, amd64, arm64), func(l *lab) *drawn { return wanted(t, l, next, "a", demo, amd64) }, Consent{Replace: all, Adopt: all}, "refused CV0403 ubuntu:k3s-1.31.1-v4.4.12-demo: other images of the line ubuntu:k3s-*-demo are published for linux/arm64 too"},
+		{"platform dropped and a new version, index mute", then(publishes(t, ref, "a", demo, amd64, arm64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, next, "a", demo, amd64) }, Consent{}, "refused CV0403"},
+		{"platform added and a new version", publishes(t, ref, "a", demo, amd64), func(l *lab) *drawn { return wanted(t, l, next, "a", demo, amd64, arm64) }, Consent{}, "build"},
 		{"foreign", foreign(t, ref), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0402 ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos"},
 		{"foreign, adopted", foreign(t, ref), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos; taken over"},
 		{"drifted", drifts(t, ref, demo), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Replace: all}, "refused CV0402 ubuntu:k3s-1.30.4-v4.4.12-demo: changed by another tool since canvos published it"},
 		{"drifted, adopted", drifts(t, ref, demo), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: changed by another tool since canvos published it; taken over"},
+		{"mute, in a line of other facts, adopted", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", other, amd64) }, Consent{Replace: all, Adopt: all}, "refused CV0403 ubuntu:k3s-1.30.4-v4.4.12-demo: other images of the line ubuntu:k3s-*-demo are published with twoNode: false, and wanted with true"},
+		{"mute, in a line of the same facts, adopted", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, ref)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos; taken over"},
+		{"mute, and so is its line, adopted", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, ref), mutes(t, next)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "replace  ubuntu:k3s-1.30.4-v4.4.12-demo: published by something else than canvos; taken over; another image of its line does not say what it is"},
+		{"facts gone, content kept, --replace", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, ref, StepKey, ContentKey)), func(l *lab) *drawn { return wanted(t, l, ref, "a", other, amd64) }, Consent{Replace: all, Adopt: all}, "refused CV0403"},
+		{"new version, the newest is mute", then(publishes(t, next, "a", demo, amd64), publishes(t, ref, "a", demo, amd64), mutes(t, next)), func(l *lab) *drawn {
+			return wanted(t, l, "docker.io/acme/ubuntu:k3s-1.32.0-v4.4.12-demo", "a", other, amd64)
+		}, Consent{}, "refused CV0403"},
+		{"new version in a mute line", then(publishes(t, next, "a", demo, amd64), mutes(t, next)), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{}, "build  ubuntu:k3s-1.30.4-v4.4.12-demo: not published yet; another image of its line does not say what it is"},
 		{"drifted, of other facts, adopted", drifts(t, ref, other), func(l *lab) *drawn { return wanted(t, l, ref, "a", demo, amd64) }, Consent{Adopt: all}, "refused CV0403"},
 	} {
 		for _, remembers := range []bool{true, false} {
@@ -97,7 +112,8 @@ func TestDecide(t *testing.T) {
 			if !remembers {
 				st = newLab(t).sources.Store
 			}
-			ds, err := Decide(t.Context(), out, st, c.plan(l).Plan, c.consent, 2)
+			p := c.plan(l).Plan
+			ds, err := Decide(t.Context(), p, Comparison{Target: out, Store: st, Consent: c.consent, Jobs: 2})
 			if err != nil || len(ds) != 1 {
 				t.Errorf("%s: %v, %v", c.name, ds, err)
 				continue
@@ -130,6 +146,56 @@ func foreign(t testing.TB, reference string) func(*lab, *Layout) {
 	return func(_ *lab, out *Layout) { put(t, out, ready(t, reference, "x", "by docker")) }
 }
 
+// then does one thing after the other.
+func then(deeds ...func(*lab, *Layout)) func(*lab, *Layout) {
+	return func(l *lab, out *Layout) {
+		for _, deed := range deeds {
+			deed(l, out)
+		}
+	}
+}
+
+// mutes is another tool that copies an image and keeps none of its labels, and of
+// its annotations only some; of an index those of its images stay.
+func mutes(t testing.TB, reference string, keep ...string) func(*lab, *Layout) {
+	return func(_ *lab, out *Layout) {
+		p, err := out.Published(t.Context(), reference, "")
+		check(t, err)
+		var m map[string]any
+		check(t, json.Unmarshal(p.Manifest, &m))
+		annotations := map[string]any{}
+		for _, key := range keep {
+			annotations[key] = m["annotations"].(map[string]any)[key]
+		}
+		m["annotations"] = annotations
+		img := image.Image{Reference: reference, Family: "demo"}
+		if old, ok := m["config"].(map[string]any); ok {
+			raw, err := os.ReadFile(out.file(plan.Digest(old["digest"].(string))))
+			check(t, err)
+			var config map[string]any
+			check(t, json.Unmarshal(raw, &config))
+			delete(config, "config")
+			raw, err = json.Marshal(config)
+			check(t, err)
+			d := image.Descriptor{MediaType: image.Config, Digest: plan.DigestOf(raw), Size: int64(len(raw))}
+			m["config"] = d
+			img.Blobs = []image.Blob{{Descriptor: d, Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }}}
+			if _, ok := annotations[ContentKey]; ok { // as if it had never had labels
+				digests := []plan.Digest{d.Digest}
+				for _, l := range m["layers"].([]any) {
+					digests = append(digests, plan.Digest(l.(map[string]any)["digest"].(string)))
+				}
+				annotations[ContentKey], err = contentOf(digests)
+				check(t, err)
+			}
+		}
+		img.Manifest, err = json.Marshal(m)
+		check(t, err)
+		img.Descriptor = image.Descriptor{MediaType: p.MediaType, Digest: plan.DigestOf(img.Manifest), Size: int64(len(img.Manifest))}
+		put(t, out, img)
+	}
+}
+
 // drifts publishes, and lets another tool add a layer and keep the annotations.
 func drifts(t testing.TB, reference string, facts plan.Facts) func(*lab, *Layout) {
 	return func(l *lab, out *Layout) {
@@ -144,6 +210,29 @@ func drifts(t testing.TB, reference string, facts plan.Facts) func(*lab, *Layout
 		check(t, err)
 		img.Digest, img.Size = plan.DigestOf(img.Manifest), int64(len(img.Manifest))
 		put(t, out, img)
+	}
+}
+
+// A line's platforms are those of all its images, also of such as are no part of
+// the plan.
+func TestDecideAPartOfALine(t *testing.T) {
+	l := newLab(t, Rule{"docker.io/acme/base", "oci:bases"})
+	l.writeAll("bases", layoutOf(t, map[string]built{baseImage: list(t, image.Index, plainImage(t, amd64, dir("etc")), plainImage(t, arm64, dir("etc")))}))
+	out := &Layout{Dir: path.Join(t.TempDir(), "out"), Store: l.sources.Store}
+	publishes(t, "docker.io/acme/ubuntu:k3s-1.31.1-v4.4.12-demo", "a", demo, amd64, arm64)(l, out)
+	p := wanted(t, l, "docker.io/acme/ubuntu:k3s-1.30.4-v4.4.12-demo", "a", demo, amd64).Plan
+	for _, c := range []struct {
+		declared Declared
+		want     Action
+	}{
+		{DeclaredBy(p), Refused},
+		{Declared{demoLine: {amd64, arm64}}, Build},
+	} {
+		ds, err := Decide(t.Context(), p, Comparison{Target: out, Store: l.sources.Store, Declared: c.declared, Jobs: 2})
+		check(t, err)
+		if ds[0].Action != c.want {
+			t.Errorf("%v: %s", c.declared, decided(ds))
+		}
 	}
 }
 
@@ -163,7 +252,7 @@ func TestDecideAsksEachReferenceOnce(t *testing.T) {
 			st = newLab(t).sources.Store
 		}
 		counted := &countingTarget{Layout: out, asked: map[string]int{}}
-		if _, err := Decide(t.Context(), counted, st, d.Plan, Consent{}, 1); err != nil {
+		if _, err := Decide(t.Context(), d.Plan, Comparison{Target: counted, Store: st, Jobs: 1}); err != nil {
 			t.Fatal(err)
 		}
 		if len(counted.asked) != 30 {
@@ -176,7 +265,7 @@ func TestDecideAsksEachReferenceOnce(t *testing.T) {
 		}
 	}
 	broken := errors.New("no route")
-	_, err := Decide(t.Context(), &countingTarget{Layout: out, asked: map[string]int{}, err: broken}, l.sources.Store, d.Plan, Consent{}, 4)
+	_, err := Decide(t.Context(), d.Plan, Comparison{Target: &countingTarget{Layout: out, asked: map[string]int{}, err: broken}, Store: l.sources.Store, Jobs: 4})
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "ask for docker.io/acme/ubuntu:k3s-1.30.0-v4.4.12-demo: no route") {
 		t.Error(err)
 	}
@@ -196,95 +285,4 @@ func (c *countingTarget) Published(ctx context.Context, reference string, known 
 		return nil, c.err
 	}
 	return c.Layout.Published(ctx, reference, known)
-}
-
-func TestKeptOf(t *testing.T) {
-	out := targetIn(t, filepath.Join(t.TempDir(), "out"))
-	for _, ref := range []string{"k3s-1.30.4-v4.4.12-demo", "k3s-1.29.8-v4.4.12-demo", "k3s-1.29.8-v4.4.12-demo-r2", "k3s-1.29.8-v4.4.12-other", "rke2-1.29.8-v4.4.12-demo"} {
-		put(t, out, ready(t, "docker.io/acme/ubuntu:"+ref, "f", ref))
-	}
-	kept, err := KeptOf(t.Context(), out, []string{demoLine, "docker.io/acme/none:k3s-*"}, func(ref string) bool { return strings.HasSuffix(ref, "1.30.4-v4.4.12-demo") })
-	if want := "kept  ubuntu:k3s-1.29.8-v4.4.12-demo: no longer declared\nkept  ubuntu:k3s-1.29.8-v4.4.12-demo-r2: no longer declared"; err != nil || decided(kept) != want {
-		t.Errorf("%v\n%s", err, decided(kept))
-	}
-}
-
-func TestInLine(t *testing.T) {
-	for _, c := range []struct {
-		line, reference string
-		want            bool
-	}{
-		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-demo", true},
-		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-demo-r12", true},
-		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.10.0-rc.2-demo", true},
-		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-demo-r", false},
-		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-demo-rx", false},
-		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12-my-demo", false},
-		{"a/u:k3s-*-demo", "a/u:k3s-1.30.4-v4.4.12", false},
-		{"a/u:k3s-*-demo", "a/u:k3s-latest-demo", false},
-		{"a/u:k3s-*-demo", "a/ubuntu:k3s-1.30.4-v4.4.12-demo", false},
-		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.4.12", true},
-		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.4.12-r2", true},
-		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.10.0-rc.2", true},
-		{"a/u:k3s-*", "a/u:k3s-1.30.4-v4.4.12-demo", false},
-		{"a/u:kubeadm-*-x", "a/u:kubeadm-fips-1.30.4-v4.4.12-x", false},
-		{"a/u:kubeadm-fips-*-x", "a/u:kubeadm-fips-1.30.4-v4.4.12-x", true},
-	} {
-		if got := InLine(c.line, c.reference); got != c.want {
-			t.Errorf("%s, %s: %t", c.line, c.reference, got)
-		}
-	}
-}
-
-// What carrying out a plan costs is never more than was said, and exactly that
-// once the layers are known.
-func TestEstimate(t *testing.T) {
-	shared := strings.Repeat("0123456789abcdef", 4096)
-	a := plainImage(t, amd64, file("f", noise(1, 100_000)))
-	component := plainImage(t, amd64, file("g", noise(2, 50_000)))
-	reg := newRegistry(t, map[string]built{"acme/base:22.04": a, "acme/tool:1": component})
-	l := newLab(t, Rule{"docker.io", reg.host})
-	l.write("overlay/x", []byte(shared))
-	d := draw(t)
-	base := d.base(d.source(l, baseImage, amd64), amd64)
-	both := d.files(base, plan.Action{Copy: &plan.Copy{Source: d.source(l, tool, amd64), From: "/", To: "/"}})
-	both = d.files(both, plan.Action{Copy: &plan.Copy{Source: d.source(l, "file:overlay", ""), From: "/", To: "/"}})
-	for _, n := range []string{"1", "2"} {
-		d.image("docker.io/acme/ubuntu:"+n, "demo", plan.ImageOp{}, d.files(both, write("/n", n)))
-	}
-	l = l.again() // of what was read to make the plan, nothing is there
-	st, places := l.sources.Store, l.sources.Places
-	out := &Layout{Dir: path.Join(t.TempDir(), "out"), Store: st}
-	ds, err := Decide(t.Context(), out, st, d.Plan, Consent{}, 2)
-	check(t, err)
-	before := EstimateOf(st, places, d.Plan, ds)
-	if before.Download != a.size()+component.size() || before.There != 0 || before.Exact || before.Store < before.Download {
-		t.Errorf("before: %+v; the images have %d and %d bytes", before, a.size(), component.size())
-	}
-	r, err := (&Engine{Sources: l.sources, Target: out, Jobs: 2}).Run(t.Context(), d.Plan, func(exec.Event) {})
-	check(t, err)
-	usage, err := st.Usage()
-	check(t, err)
-	blobs := int64(0)
-	entries, err := os.ReadDir(filepath.Join(st.Dir(), "blobs", "sha256"))
-	check(t, err)
-	for _, e := range entries {
-		info, err := e.Info()
-		check(t, err)
-		blobs += info.Size()
-	}
-	const documents = 8 << 10 // configs and manifests of a few images
-	if r.Bytes.Uploaded > before.Upload+documents || blobs > before.Store+documents {
-		t.Errorf("said %+v, uploaded %d, stored %d (%+v)", before, r.Bytes.Uploaded, blobs, usage)
-	}
-	// The same images elsewhere: everything is there.
-	after := EstimateOf(st, places, d.Plan, ds)
-	if !after.Exact || after.There != after.Download || after.Store != 0 || after.Upload > r.Bytes.Uploaded || after.Upload < r.Bytes.Uploaded-documents {
-		t.Errorf("after: %+v, uploaded %d", after, r.Bytes.Uploaded)
-	}
-	ds, err = Decide(t.Context(), out, st, d.Plan, Consent{}, 2)
-	check(t, err)
-	if e := EstimateOf(st, places, d.Plan, ds); e != (Estimate{Exact: true}) {
-		t.Errorf("nothing to do: %+v", e)
-	}
 }

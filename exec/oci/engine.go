@@ -37,6 +37,8 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (e
 		Engine: e, plan: p,
 		sources: map[plan.Digest]plan.Source{}, trees: map[treeKey]*treeOnce{}, made: map[plan.Digest]*made{},
 		images: map[plan.Digest][]plan.Image{}, families: newFamilies(p), results: map[string]exec.ImageResult{},
+		tables: newTables(p),
+		recall: newRecall(e.Sources.Store, e.Sources.Root, p),
 	}
 	for _, s := range p.Sources {
 		r.sources[s.Digest] = s
@@ -63,12 +65,14 @@ type run struct {
 	images  map[plan.Digest][]plan.Image // by their Image step
 
 	writing atomic.Int32 // layers that are being made
+	recall  *recall
 
 	mu       sync.Mutex
 	trees    map[treeKey]*treeOnce
 	made     map[plan.Digest]*made
 	families *families
 	results  map[string]exec.ImageResult
+	tables   tables
 	bytes    exec.Bytes
 }
 
@@ -185,11 +189,18 @@ func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event
 	}
 	for _, f := range family {
 		// So that the next plan needs to ask for no more than the digest.
-		if err := r.store().PutRecord(rememberKey(f.Reference), remembered{r.stepOf(f.Reference), f.Digest}); err != nil {
+		step := r.stepOf(f.Reference)
+		if err := r.store().PutRecord(rememberKey(f.Reference), remembered{step, f.Digest}); err != nil {
+			return err
+		}
+		if err := r.recall.keep(step); err != nil {
 			return err
 		}
 		r.record(exec.ImageResult{Reference: f.Reference, Digest: f.Digest, State: exec.Built})
 		emit(exec.Event{Kind: exec.ImageDone, Name: f.Reference, Text: string(f.Digest)})
+	}
+	if err := r.keep(ctx); err != nil {
+		emit(exec.Event{Kind: exec.Retry, Text: "what the base holds could not be kept beside the images: " + err.Error()})
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ type Layout struct {
 	begun     bool
 
 	mu      sync.Mutex
+	known   bool                 // to be a layout, or to become one
 	checked map[plan.Digest]bool // blobs that were written or read whole by us
 	read    *readList            // index.json as it was read last
 }
@@ -138,34 +139,71 @@ func (l *Layout) begin() error {
 }
 
 func (l *Layout) make() error {
-	blobs := filepath.Join(l.Dir, "blobs", "sha256")
-	name := filepath.Join(l.Dir, "oci-layout")
-	b, err := os.ReadFile(name)
+	is, err := l.look()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(l.Dir, "blobs", "sha256"), 0o755); err != nil || is {
+		return err
+	}
+	return replaceFile(filepath.Join(l.Dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
+}
+
+// look says whether the directory is a layout. One that cannot be made a layout is
+// an error: it is of another version, or holds something else.
+func (l *Layout) look() (is bool, err error) {
+	if fi, err := os.Stat(l.Dir); err == nil && !fi.IsDir() {
+		return false, fmt.Errorf("%s is a file, and no OCI layout", l.Dir)
+	}
+	b, err := os.ReadFile(filepath.Join(l.Dir, "oci-layout"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		entries, err := os.ReadDir(l.Dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return false, err
 		}
 		for _, e := range entries {
 			if e.Name() != "blobs" && !strings.HasPrefix(e.Name(), ".") {
-				return fmt.Errorf("%s is no OCI layout, and not empty: it holds %s", l.Dir, e.Name())
+				return false, fmt.Errorf("%s is no OCI layout, and not empty: it holds %s", l.Dir, e.Name())
 			}
 		}
-		if err := os.MkdirAll(blobs, 0o755); err != nil {
-			return err
-		}
-		return replaceFile(name, []byte(`{"imageLayoutVersion":"1.0.0"}`))
+		return false, nil
 	case err != nil:
-		return err
+		return false, err
 	}
 	var v struct {
 		Version string `json:"imageLayoutVersion"`
 	}
 	if json.Unmarshal(b, &v) != nil || !strings.HasPrefix(v.Version, "1.") {
-		return fmt.Errorf("%s is an OCI layout of a version that is not known: %s", l.Dir, b)
+		return false, fmt.Errorf("%s is an OCI layout of a version that is not known: %s", l.Dir, b)
 	}
-	return os.MkdirAll(blobs, 0o755)
+	return true, nil
+}
+
+// Writable is an error if images cannot be published into the layout: it could not
+// be made, or may not be written. It changes nothing.
+func (l *Layout) Writable() error {
+	if _, err := l.look(); err != nil {
+		return err
+	}
+	for _, dir := range []string{l.Dir, filepath.Join(l.Dir, "blobs"), filepath.Join(l.Dir, "blobs", "sha256")} {
+		dir = existing(dir) // in which it would be made
+		if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+			return fmt.Errorf("write to %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// existing is a directory, or the nearest above that is there.
+func existing(dir string) string {
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return dir
 }
 
 func (l *Layout) blob(ctx context.Context, b image.Blob, progress func(image.Progress)) error {
@@ -211,6 +249,14 @@ func (t *telling) Read(p []byte) (int, error) {
 		t.progress(image.Progress{Uploaded: int64(n)})
 	}
 	return n, err
+}
+
+// Weigh is how many bytes of a blob Put would write.
+func (l *Layout) Weigh(_ context.Context, _ string, b image.Blob) (send int64, sure bool, err error) {
+	if fi, err := os.Stat(l.file(b.Digest)); err == nil && fi.Size() == b.Size {
+		return 0, true, nil
+	}
+	return b.Size, true, nil
 }
 
 // sound says whether a blob is there, whole. It is read once a run.
@@ -291,10 +337,17 @@ func (l *Layout) Tag(ctx context.Context, family []image.Image) error {
 }
 
 // list is index.json; empty if there is none yet. It is parsed again when the
-// file is another one.
+// file is another one. A directory that is no layout, and cannot become one, is an
+// error.
 func (l *Layout) list() (*readList, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.known {
+		if _, err := l.look(); err != nil {
+			return nil, err
+		}
+		l.known = true
+	}
 	empty := &readList{index: index{SchemaVersion: 2, MediaType: image.Index, Manifests: []image.Descriptor{}}}
 	f, err := os.Open(filepath.Join(l.Dir, "index.json"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -49,6 +49,40 @@ func ready(t testing.TB, reference, family string, layers ...string) image.Image
 	return img
 }
 
+// Whether a directory can be published into is known before anything is put there,
+// and asking leaves nothing behind.
+func TestLayoutThatCannotBe(t *testing.T) {
+	for name, c := range map[string]struct {
+		make func(dir string)
+		want string
+	}{
+		"full": {func(dir string) { check(t, os.WriteFile(filepath.Join(dir, "notes"), nil, 0o644)) }, "no OCI layout, and not empty: it holds notes"},
+		"version": {func(dir string) {
+			check(t, os.WriteFile(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"2.0.0"}`), 0o644))
+		}, "of a version that is not known"},
+		"file": {func(dir string) {
+			check(t, os.Remove(dir))
+			check(t, os.WriteFile(dir, nil, 0o644))
+		}, "is a file"},
+		"new":   {func(dir string) { check(t, os.Remove(dir)) }, ""},
+		"empty": {func(string) {}, ""},
+	} {
+		dir := filepath.Join(t.TempDir(), "out")
+		check(t, os.Mkdir(dir, 0o755))
+		c.make(dir)
+		l := targetIn(t, dir)
+		_, published := l.Published(t.Context(), "docker.io/acme/ubuntu:1", "")
+		for _, err := range []error{l.Writable(), published} {
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%s: %v, want %q", name, err, c.want)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(dir, "blobs")); err == nil {
+			t.Errorf("%s: asking wrote to it", name)
+		}
+	}
+}
+
 // put publishes images of one family, and counts.
 func put(t testing.TB, l *Layout, family ...image.Image) (p image.Progress) {
 	t.Helper()

@@ -34,6 +34,19 @@ type made1 struct {
 	diffID plan.Digest
 }
 
+// blobs are the layers of an image, as those of one that is built on it.
+func (o *opened) blobs() []made1 {
+	var blobs []made1
+	for _, l := range o.layers {
+		b := image.Blob{Descriptor: image.Descriptor{MediaType: l.MediaType, Digest: l.Digest, Size: l.Size}, Open: l.blob.Open}
+		if l.from != "" {
+			b.From = []string{l.from}
+		}
+		blobs = append(blobs, made1{Blob: b})
+	}
+	return blobs
+}
+
 // dirEpoch is the time of a directory that stands for a base image, whatever the
 // plan's epoch is: such an image has its time from nowhere else.
 const dirEpoch = "2020-04-16T12:00:00Z"
@@ -61,16 +74,11 @@ func (r *run) base(ctx context.Context, s plan.Step, emit func(exec.Event)) (*ma
 		m.tree, m.layers = tree, l
 		return m, m.identity()
 	}
+	r.learn(ctx, op.Source, o)
 	if m.tree, err = o.tree(ctx, r.store()); err != nil {
 		return nil, err
 	}
-	for _, l := range o.layers {
-		b := image.Blob{Descriptor: image.Descriptor{MediaType: l.MediaType, Digest: l.Digest, Size: l.Size}, Open: l.blob.Open}
-		if l.from != "" {
-			b.From = []string{l.from}
-		}
-		m.layers = append(m.layers, made1{Blob: b})
-	}
+	m.layers = o.blobs()
 	m.base = len(m.layers)
 	return m, m.identity()
 }

@@ -68,6 +68,13 @@ type place struct {
 // Local says whether reading a reference needs no registry.
 func (p Places) Local(reference string) bool { return p.find(reference).kind != registryPlace }
 
+// File is the file or directory of the module that a reference is read from; false
+// if it is read from a registry.
+func (p Places) File(reference string) (string, bool) {
+	at := p.find(reference)
+	return at.path, at.kind != registryPlace
+}
+
 // Registry is the reference that a registry is asked for instead of another; false
 // if no registry is.
 func (p Places) Registry(reference string) (string, bool) {

@@ -39,6 +39,9 @@ func TestPlaces(t *testing.T) {
 		if places.Local(reference) != (len(p.names) > 0 || strings.HasPrefix(want, "dir:")) {
 			t.Errorf("%s: local is %t", reference, places.Local(reference))
 		}
+		if name, ok := places.File(reference); ok != places.Local(reference) || !strings.Contains(want, name) {
+			t.Errorf("%s: its file is %q, %t", reference, name, ok)
+		}
 	}
 	if p := (Places{}).find("docker.io/a:1"); p.String() != "docker.io/a:1" {
 		t.Errorf("without rules: %s", p)

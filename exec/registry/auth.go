@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,6 +31,7 @@ type auth struct {
 	service string
 	who     *authn.AuthConfig
 	tokens  map[string]*tokenSlot // by scopes
+	issued  int                   // tokens, ever
 	secrets []string
 }
 
@@ -40,7 +40,14 @@ type tokenSlot struct {
 	scopes  []string
 	gate    chan struct{} // whoever holds it may fetch
 	value   string
+	number  int // of the token, in the order in which they came
 	expires time.Time
+}
+
+// proof is what a request is sent with.
+type proof struct {
+	header string // "" if it needs none
+	issued int    // tokens, when it was chosen
 }
 
 // covers says whether the token is good for scopes: one that may pull and push may
@@ -51,31 +58,27 @@ func (s *tokenSlot) covers(scopes []string) bool {
 	})
 }
 
-// authorize is the header for a request; "" if it needs none.
-func (a *auth) authorize(ctx context.Context, scopes []string) (string, error) {
+// authorize is the proof for a request.
+func (a *auth) authorize(ctx context.Context, scopes []string) (proof, error) {
 	a.mu.Lock()
 	scheme := a.scheme
 	a.mu.Unlock()
 	if scheme == "" {
-		return "", nil
+		return proof{}, nil
 	}
 	who, err := a.identity(ctx)
 	if err != nil {
-		return "", err
+		return proof{}, err
 	}
 	switch {
 	case who.RegistryToken != "":
-		return "Bearer " + who.RegistryToken, nil
+		return proof{header: "Bearer " + who.RegistryToken}, nil
 	case scheme == "basic" && who.Username == "" && who.Password == "":
-		return "", a.refused(http.StatusUnauthorized, "")
+		return proof{}, a.refused(http.StatusUnauthorized, "")
 	case scheme == "basic":
-		return basic(who), nil
+		return proof{header: basic(who)}, nil
 	}
-	t, err := a.token(ctx, who, scopes)
-	if err != nil {
-		return "", err
-	}
-	return "Bearer " + t, nil
+	return a.token(ctx, who, scopes)
 }
 
 // identity is what the keychain has for the host, asked once.
@@ -88,6 +91,9 @@ func (a *auth) identity(ctx context.Context) (*authn.AuthConfig, error) {
 	who := &authn.AuthConfig{}
 	if a.h.c.Keychain != nil {
 		found, err := authn.Resolve(ctx, a.h.c.Keychain, a.registry)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			return nil, cause
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read credentials for %s: %w", a.h.shown, err)
 		}
@@ -111,38 +117,40 @@ func (a *auth) anonymous() bool {
 }
 
 // token is one that covers scopes and is not about to expire.
-func (a *auth) token(ctx context.Context, who *authn.AuthConfig, scopes []string) (string, error) {
-	slot, value := a.find(scopes)
-	if value != "" {
-		return value, nil
+func (a *auth) token(ctx context.Context, who *authn.AuthConfig, scopes []string) (proof, error) {
+	slot, found := a.find(scopes)
+	if found.header != "" {
+		return found, nil
 	}
 	select {
 	case slot.gate <- struct{}{}: // so that many who need it fetch it once
 		defer func() { <-slot.gate }()
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		return proof{}, context.Cause(ctx)
 	}
-	if _, value := a.find(scopes); value != "" {
-		return value, nil
+	if _, found := a.find(scopes); found.header != "" {
+		return found, nil
 	}
+	var value string
 	var expires time.Time
-	err := a.h.c.retry(ctx, a.h, "fetch a token for "+a.h.shown, func() (bool, error) {
+	err := a.h.c.repeat(ctx, a.h, "fetch a token for "+a.h.shown, func() (bool, error) {
 		var err error
 		value, expires, err = a.fetch(ctx, who, scopes)
 		return false, err
 	})
 	if err != nil {
-		return "", err
+		return proof{}, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	slot.value, slot.expires = value, expires
+	a.issued++
+	slot.value, slot.number, slot.expires = value, a.issued, expires
 	a.secrets = append(a.secrets, value)
-	return value, nil
+	return proof{"Bearer " + value, a.issued}, nil
 }
 
 // find is a token that covers scopes, if there is one, and else where to put it.
-func (a *auth) find(scopes []string) (slot *tokenSlot, value string) {
+func (a *auth) find(scopes []string) (slot *tokenSlot, found proof) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	key := strings.Join(scopes, " ")
@@ -150,14 +158,14 @@ func (a *auth) find(scopes []string) (slot *tokenSlot, value string) {
 		a.tokens[key] = &tokenSlot{scopes: scopes, gate: make(chan struct{}, 1)}
 	}
 	if slot = a.tokens[key]; slot.covers(scopes) {
-		return slot, slot.value
+		return slot, proof{"Bearer " + slot.value, a.issued}
 	}
 	for _, other := range a.tokens {
 		if other.covers(scopes) {
-			return slot, other.value
+			return slot, proof{"Bearer " + other.value, a.issued}
 		}
 	}
-	return slot, ""
+	return slot, proof{}
 }
 
 // fetch asks the token service.
@@ -188,7 +196,7 @@ func (a *auth) fetch(ctx context.Context, who *authn.AuthConfig, scopes []string
 		form.Set("scope", strings.Join(scopes, " "))
 		body := form.Encode()
 		u.RawQuery = ""
-		q.method, q.size = "POST", int64(len(body))
+		q.method, q.size, q.secret = "POST", int64(len(body)), true
 		q.body = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 		q.header["Content-Type"] = "application/x-www-form-urlencoded"
 	default:
@@ -197,14 +205,13 @@ func (a *auth) fetch(ctx context.Context, who *authn.AuthConfig, scopes []string
 		}
 		u.RawQuery = form.Encode()
 		if who.Username != "" || who.Password != "" {
-			q.header["Authorization"] = basic(who)
+			q.authorization = basic(who)
 		}
 	}
 	q.url = u
 	asked := time.Now()
 	r, err := server.do(ctx, q)
-	var e *Error
-	if errors.As(err, &e) {
+	if e := mine(ctx, err); e != nil {
 		// It is the registry that the person has named.
 		e.Message = a.hide(e.Message)
 		if e.Status == 400 || e.Status == 401 || e.Status == 403 {
@@ -232,11 +239,11 @@ func (a *auth) fetch(ctx context.Context, who *authn.AuthConfig, scopes []string
 	return t.Token, asked.Add(life * 9 / 10), nil
 }
 
-// challenged takes a 401 in. used is the header that did not do; last says that
-// there will be no other attempt.
-func (a *auth) challenged(h http.Header, used string, last bool) error {
+// challenged takes a 401 in. used is what did not do; last says that there will be no
+// other attempt.
+func (a *auth) challenged(h http.Header, used proof, last bool) error {
 	scheme, params := parseChallenge(h.Values("WWW-Authenticate"))
-	basicAgain := scheme == "basic" && strings.HasPrefix(used, "Basic ")
+	basicAgain := scheme == "basic" && strings.HasPrefix(used.header, "Basic ")
 	a.mu.Lock()
 	given := a.who != nil && a.who.RegistryToken != ""
 	a.mu.Unlock()
@@ -249,8 +256,10 @@ func (a *auth) challenged(h http.Header, used string, last bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.scheme, a.realm, a.service = scheme, params["realm"], params["service"]
+	// What has ended one token before its time, a new key or a restart, has most
+	// likely ended all that are as old: none of them is worth a request.
 	for _, slot := range a.tokens {
-		if used == "Bearer "+slot.value {
+		if slot.number <= used.issued {
 			slot.value = ""
 		}
 	}

@@ -189,13 +189,15 @@ func TestTokens(t *testing.T) {
 			s := startTokens(t, px, uses)
 			c := quick()
 			c.Keychain = keys{Username: "tester", Password: "correct horse"}
-			c.Limits.Connections = 1 // so that it is known which request finds its token expired
+			// One at a time, so that it is known which request finds its token
+			// expired; two that share one of a single use may starve each other.
+			c.Limits.Connections = 1
 			shared := blobOf(image.Gzip, noise(17<<20))
 			images := []image.Image{
 				imageOf(t, fmt.Sprintf("%s/acme/u%d:a", px.host, uses), "f", "amd64", shared),
 				imageOf(t, fmt.Sprintf("%s/acme/u%d-2:a", px.host, uses), "f", "amd64", shared),
 			}
-			if _, err := NewPublisher(c, nil, 0).Push(context.Background(), images, PushOptions{}); err != nil {
+			if _, err := NewPublisher(c, nil, 1).Push(context.Background(), images, PushOptions{Jobs: 1}); err != nil {
 				t.Fatal(err)
 			}
 			for _, img := range images {
@@ -481,5 +483,37 @@ func TestWithoutMount(t *testing.T) {
 	}
 	if _, up := px.sums(); up > int64(len(images))*(shared.Size+4096) {
 		t.Errorf("%d bytes sent", up)
+	}
+}
+
+// TestTokensRevokedTogether is a client with several tokens that would do for a
+// request, all of which have ended before their time: it takes one new token.
+func TestTokensRevokedTogether(t *testing.T) {
+	px := startProxy(t, startRegistry(t, nil))
+	s := startTokens(t, px, 1000)
+	c := quick()
+	c.Keychain = keys{Username: "tester", Password: "correct horse"}
+	ctx := context.Background()
+	r, err := c.repository(px.host + "/a/b:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := blobOf(image.Gzip, noise(100)).Digest
+	for i := range 5 {
+		if _, _, err := r.mount(ctx, d, fmt.Sprintf("x/%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.mu.Lock()
+	before := s.issued
+	clear(s.left)
+	s.mu.Unlock()
+	for range 3 {
+		if _, err := r.has(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.issued != before+1 || before < 5 {
+		t.Errorf("%d tokens, then %d more", before, s.issued-before)
 	}
 }

@@ -187,7 +187,7 @@ func (p *Publisher) bring(ctx context.Context, r repository, b image.Blob, m *me
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	}
-	what := text("blob " + string(b.Digest) + " to " + r.String())
+	what := "blob " + string(b.Digest) + " to " + r.String()
 	p.blobs.mu.Lock()
 	doubted := p.blobs.doubted[r.String()]
 	p.blobs.mu.Unlock()
@@ -201,12 +201,12 @@ func (p *Publisher) bring(ctx context.Context, r repository, b image.Blob, m *me
 	}
 	for _, o := range p.blobs.origins(p.Client, r, b, earlier) {
 		var mounted bool
-		err := p.Client.retry(ctx, r.host, "mount "+what.String(), func() (bool, error) {
+		err := p.Client.retry(ctx, r.host, "mount "+what, func() (bool, error) {
 			var err error
 			mounted, u.session, err = r.mount(ctx, b.Digest, o.path)
-			return false, r.explain(err, "mount", what)
+			return false, err
 		})
-		if e, ok := errors.AsType[*Error](err); ok && (e.Status == 400 || e.Status == 401 || e.Status == 403 || e.Status == 404 || e.Status == 405) {
+		if e := mine(ctx, err); e != nil && (e.Status == 400 || e.Status == 401 || e.Status == 403 || e.Status == 404 || e.Status == 405) {
 			err = nil // not from there; whether it may be sent at all shows next
 		}
 		if err != nil {
@@ -223,9 +223,9 @@ func (p *Publisher) bring(ctx context.Context, r repository, b image.Blob, m *me
 			return true, nil
 		}
 	}
-	err = p.Client.retry(ctx, r.host, "push "+what.String(), func() (moved bool, err error) {
+	err = p.Client.retry(ctx, r.host, "push "+what, func() (moved bool, err error) {
 		moved, found, err = u.attempt(ctx)
-		return moved, r.explain(err, "push", what)
+		return moved, err
 	})
 	if err != nil {
 		u.settle(0)
@@ -233,11 +233,11 @@ func (p *Publisher) bring(ctx context.Context, r repository, b image.Blob, m *me
 	return found, err
 }
 
-func (p *Publisher) ask(ctx context.Context, r repository, b image.Blob, what text) (found bool, err error) {
-	err = p.Client.retry(ctx, r.host, "ask for "+what.String(), func() (bool, error) {
+func (p *Publisher) ask(ctx context.Context, r repository, b image.Blob, what string) (found bool, err error) {
+	err = p.Client.retry(ctx, r.host, "ask for "+what, func() (bool, error) {
 		var err error
 		found, err = r.has(ctx, b.Digest)
-		return false, r.explain(err, "ask for", what)
+		return false, err
 	})
 	return found, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -118,6 +119,8 @@ type receivedBody struct {
 	cancel  context.CancelCauseFunc
 	h       *host
 	method  string
+	from    *url.URL
+	status  int
 }
 
 func (b *receivedBody) Read(p []byte) (int, error) {
@@ -128,7 +131,7 @@ func (b *receivedBody) Read(p []byte) (int, error) {
 		if cause := context.Cause(b.watched); cause != nil {
 			err = cause
 		}
-		err = b.h.networkError(b.ctx, b.method, err)
+		err = b.h.networkError(b.ctx, b.from, err, &Error{method: b.method, Status: b.status})
 	}
 	return n, err
 }

@@ -102,6 +102,29 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestInterruptedByAnError is a caller who gives up since another request of its has
+// failed: that one's error is handed on as it is.
+func TestInterruptedByAnError(t *testing.T) {
+	host := startRegistry(t, nil)
+	for _, on := range []string{"POST uploads", "PATCH upload", "PUT upload", "PUT manifest", "HEAD manifest"} {
+		px := startProxy(t, host)
+		others := Error{Kind: Unavailable, Host: "elsewhere.example", Status: 404, Code: "MANIFEST_INVALID", method: "PUT"}
+		cause := others
+		ctx, stop := context.WithCancelCause(context.Background())
+		px.hurt(on, 1, func(p *proxy, w httpWriter, r *httpRequest) {
+			stop(&cause)
+			hangs(p, w, r)
+		})
+		c := quick()
+		c.Retried = func(r Retry) { t.Errorf("%s: %s is tried again", on, r.What) }
+		img := imageOf(t, px.host+"/acme/stop:a", "f", "amd64", blobOf(image.Gzip, noise(20<<20)))
+		_, err := NewPublisher(c, nil, 0).Push(ctx, []image.Image{img}, PushOptions{})
+		if !errors.Is(err, &cause) || cause != others {
+			t.Errorf("%s: %v, %+v", on, err, cause)
+		}
+	}
+}
+
 func TestTagsInPages(t *testing.T) {
 	px := startProxy(t, startRegistry(t, nil))
 	px.guard = func(w http.ResponseWriter, r *http.Request) bool {
@@ -193,6 +216,7 @@ func TestHosts(t *testing.T) {
 		{"a.example", "https://a.example:443/v2/", true},
 		{"a.example:443", "https://a.example/v2/", true},
 		{"a.example", "http://a.example/v2/", true},
+		{"a.example", "https://A.Example/v2/", true},
 		{"a.example", "https://a.example:5000/v2/", false},
 		{"a.example", "https://b.a.example/v2/", false},
 		{"a.example", "https://a.example.evil/v2/", false},

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,11 +46,13 @@ type Error struct {
 	Status  int    // of HTTP; 0 if there was no answer
 	Code    string // the registry's: "NAME_UNKNOWN"; "" if it gave none
 	Message string // its words, one line
-	Err     error  // the network's, if there was no answer
+	Err     error  // the network's, if there was no answer, or half of one
 
 	after  time.Duration // to wait, if it said so
 	again  bool          // by what was being done, another attempt may help
 	method string
+	// deaf says that the host did not answer in TLS, and tlsFree that it need not.
+	deaf, tlsFree bool
 }
 
 func (e *Error) Error() string {
@@ -84,13 +87,11 @@ func (e *Error) Error() string {
 		b.WriteString(e.Host + " is read-only")
 	case Immutable:
 		b.WriteString("the tag is immutable")
-	case Busy:
-		b.WriteString(e.Host + " is asked too often")
+	case Busy, Unavailable:
+		b.WriteString(e.Host + map[Kind]string{Busy: " is asked too often", Unavailable: " is out of order"}[e.Kind])
 		if e.after > 0 {
 			fmt.Fprintf(&b, ", and wants to be left alone for %s", e.after.Round(time.Second))
 		}
-	case Unavailable:
-		b.WriteString(e.Host + " is out of order")
 	default:
 		b.WriteString("refused by " + e.Host)
 	}
@@ -133,6 +134,9 @@ func (e *Error) Help() string {
 	case Busy:
 		return "log in for a higher limit, or come back later"
 	case Unreachable:
+		if e.tlsFree {
+			return "check the name and port of the registry"
+		}
 		return "check the name and port of the registry; one without TLS needs --plain-http " + e.Host
 	}
 	return ""
@@ -140,11 +144,12 @@ func (e *Error) Help() string {
 
 var errNoCredentials = errors.New("no credentials")
 
-// answerError makes an Error of an answer; its body is read and closed.
-func (h *host) answerError(method string, resp *http.Response) *Error {
+// answerError makes an Error of an answer from an address; its body is read and
+// closed.
+func (h *host) answerError(method string, from *url.URL, resp *http.Response) *Error {
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
-	e := &Error{Host: h.shown, Status: resp.StatusCode, method: method, after: retryAfter(resp.Header.Get("Retry-After"))}
+	e := &Error{Host: h.at(from), Status: resp.StatusCode, method: method, after: retryAfter(resp.Header.Get("Retry-After"))}
 	var said struct {
 		Errors []struct{ Code, Message string }
 	}
@@ -156,6 +161,9 @@ func (h *host) answerError(method string, resp *http.Response) *Error {
 		e.Message = http.StatusText(resp.StatusCode)
 	}
 	e.Kind = kindOf(e)
+	if (e.Kind == Unauthorized || e.Kind == Denied) && !h.is(from) {
+		e.Kind = Refused // no other account would help: it was shown none
+	}
 	return e
 }
 
@@ -201,45 +209,55 @@ func retryAfter(s string) time.Duration {
 	return 0
 }
 
-// networkError makes an Error of a request without an answer.
-func (h *host) networkError(ctx context.Context, method string, err error) error {
+// networkError makes an Error of a request to an address that the network has broken.
+// e is what is known of it.
+func (h *host) networkError(ctx context.Context, to *url.URL, err error, e *Error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause // the caller's wish, not the registry's failure
 	}
-	e := &Error{Kind: Unreachable, Host: h.shown, Err: err, method: method, Message: h.auth.hide(line(err.Error(), 300))}
+	e.Kind, e.Host, e.Err, e.Message = Unreachable, h.at(to), err, h.auth.hide(line(err.Error(), 300))
+	e.tlsFree = h.c.mayBePlain(to.Host)
 	var dns *net.DNSError
 	var verify *tls.CertificateVerificationError
 	var unknownCA x509.UnknownAuthorityError
 	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
+	case errors.As(err, &dns) && dns.IsNotFound && strings.TrimSuffix(dns.Name, ".") == to.Hostname(): // and not a proxy's
 		e.Kind = UnknownHost
 	case errors.As(err, &verify), errors.As(err, &unknownCA):
 		e.Kind = Untrusted
-	case withoutTLS(err):
-		e.Message = "it speaks plain HTTP, which is not allowed for it"
+	case withoutTLS(err) && !e.tlsFree:
+		e.Message = "it does not speak TLS, and plain HTTP is not allowed for it"
+	case e.deaf && !e.tlsFree:
+		e.Message = "it does not answer to the opening of TLS: " + e.Message
 	}
 	return e
 }
 
-// withoutTLS says that the other side answered to the opening of TLS in plain HTTP.
-func withoutTLS(err error) bool {
-	e, ok := errors.AsType[tls.RecordHeaderError](err)
-	return ok && string(e.RecordHeader[:]) == "HTTP/"
+// mine is the Error that a request ended in; nil if that was another error. One that
+// was given up has none: what ctx was cancelled with may be the Error of another
+// request, which has it. Nor has one whose body could not be read, which may come
+// from a registry, too.
+func mine(ctx context.Context, err error) *Error {
+	if context.Cause(ctx) != nil {
+		return nil
+	}
+	e, _ := err.(*Error)
+	return e
 }
 
 // explain adds what was being done to an error, once.
-func (h *host) explain(err error, doing string, what fmt.Stringer) error {
+func explain(err error, doing string) error {
 	var e *Error
 	if errors.As(err, &e) {
 		if e.Doing == "" {
-			e.Doing = doing + " " + what.String()
+			e.Doing = doing
 		}
 		return err
 	}
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("%s %s: %w", doing, what, err)
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // transient says whether trying again may help.

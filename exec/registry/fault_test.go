@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -216,6 +217,7 @@ func TestFaultsEndWell(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				waits = append(waits, r.Wait)
+				wantTold(t, r)
 			}
 			var sum image.Progress
 			_, err := NewPublisher(cl, nil, 0).Push(context.Background(), images, PushOptions{Progress: func(_ string, p image.Progress) {
@@ -239,6 +241,16 @@ func TestFaultsEndWell(t *testing.T) {
 				t.Errorf("came back after %s, though told to wait", waits)
 			}
 		})
+	}
+}
+
+// wantTold checks what is said of a failed attempt: what was being done, and, apart
+// from that, what became of it.
+func wantTold(t *testing.T, r Retry) {
+	t.Helper()
+	deed, thing, _ := strings.Cut(r.What, " ")
+	if text := r.Err.Error(); deed == "" || thing == "" || strings.Contains(text, deed+" ") || strings.Contains(text, thing) {
+		t.Errorf("%q failed: %q", r.What, text)
 	}
 }
 
@@ -269,6 +281,8 @@ func TestFaultsEndClearly(t *testing.T) {
 			w.WriteHeader(401)
 		}, Unauthorized, 4, "HOST wants credentials and there are none"},
 		{"a long rest", "POST uploads", status(429, "Retry-After", "3600"), Busy, 3, "HOST is asked too often, and wants to be left alone for 1h0m0s"},
+		{"a rest for ever", "POST uploads", status(429, "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"), Busy, 3, "HOST is asked too often, and wants to be left alone for"},
+		{"a long failure", "PUT manifest", status(503, "Retry-After", "3600"), Unavailable, 1, "HOST is out of order, and wants to be left alone for 1h0m0s (503 Service Unavailable)"},
 		{"for ever out of order", "PUT manifest", status(503), Unavailable, 6, "HOST is out of order (503 Service Unavailable)"},
 		{"for ever busy", "PUT manifest", status(429), Busy, 6, "HOST is asked too often"},
 		{"for ever silent", "PUT manifest", hangs, Unreachable, 6, "HOST: it does not answer for 250ms"},
@@ -341,6 +355,24 @@ func TestHostsThatAreNotThere(t *testing.T) {
 	}
 }
 
+// TestProxyThatIsNotThere is a proxy whose name nobody knows, which says nothing of
+// the registry's.
+func TestProxyThatIsNotThere(t *testing.T) {
+	tr := NewTransport(func(*http.Request) (*url.URL, error) {
+		return &url.URL{Scheme: "http", Host: "proxy.invalid:3128", User: url.UserPassword("tester", "correct horse")}, nil
+	})
+	tr.DialContext = func(_ context.Context, _, address string) (net.Conn, error) {
+		host, _, _ := net.SplitHostPort(address)
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+	}
+	c := quick()
+	c.Transport = tr
+	_, err := c.Head(context.Background(), "registry.example/acme/x:a")
+	if want := "ask for registry.example/acme/x:a: registry.example: proxyconnect tcp: dial tcp: lookup proxy.invalid: no such host"; err == nil || err.Error() != want {
+		t.Errorf("error %v", err)
+	}
+}
+
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -382,6 +414,7 @@ func TestReadingFaults(t *testing.T) {
 			if c.name == "blob stalls" || c.name == "blob hangs" {
 				cl.Limits.Header, cl.Limits.Stall = impatience, impatience
 			}
+			cl.Retried = func(r Retry) { wantTold(t, r) }
 			wantWhole(t, cl, strings.Replace(img.Reference, host, px.host, 1), img)
 			if px.done != c.times {
 				t.Errorf("the fault happened %d times instead of %d", px.done, c.times)
@@ -417,6 +450,36 @@ func TestReadingFaults(t *testing.T) {
 			t.Errorf("%d bytes, %v", n, err)
 		}
 	})
+}
+
+// TestLongRest is a host that wants to be left alone for longer than anybody waits:
+// who asks later, and who waits for a place already, is told so at once.
+func TestLongRest(t *testing.T) {
+	for _, rest := range []string{"999999999", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		px := startProxy(t, startRegistry(t, nil))
+		waiting := make(chan error)
+		c := quick()
+		c.Limits.Connections = 1
+		px.hurt("HEAD manifest", 10, func(p *proxy, w httpWriter, r *httpRequest) {
+			go func() {
+				_, err := c.Tags(context.Background(), p.host+"/acme/x")
+				waiting <- err
+			}()
+			time.Sleep(50 * time.Millisecond) // so that it waits, most of the time
+			status(429, "Retry-After", rest)(p, w, r)
+		})
+		_, err := c.Head(context.Background(), px.host+"/acme/x:a")
+		_, _, later := c.Manifest(context.Background(), px.host+"/acme/x:a")
+		for _, err := range []error{err, later, <-waiting} {
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Kind != Busy || e.Host != px.host || !strings.Contains(err.Error(), "wants to be left alone for") {
+				t.Errorf("%s: %v", rest, err)
+			}
+		}
+		if total, _ := px.sums(); total != 1 {
+			t.Errorf("asked %d times", total)
+		}
+	}
 }
 
 // TestYielding checks that a busy host is asked by fewer at once, and that all

@@ -26,7 +26,8 @@ func newLimiter(most int) *limiter {
 	return &limiter{most: most, now: 1, changed: make(chan struct{})}
 }
 
-// enter waits for a place. What it returns says when the request began.
+// enter waits for a place, and not if the host wants to be left alone for longer than
+// is worth waiting. What it returns says when the request began.
 func (l *limiter) enter(ctx context.Context) (era int, err error) {
 	for {
 		l.mu.Lock()
@@ -39,6 +40,9 @@ func (l *limiter) enter(ctx context.Context) (era int, err error) {
 		}
 		changed := l.changed
 		l.mu.Unlock()
+		if pause > longestWait {
+			return 0, &Error{Kind: Busy, after: pause}
+		}
 		var timer <-chan time.Time
 		if pause > 0 {
 			timer = time.After(pause)
@@ -93,6 +97,7 @@ func (l *limiter) tooMany(era int, pause time.Duration) {
 	}
 	if until := time.Now().Add(pause); until.After(l.until) {
 		l.until = until
+		l.wake()
 	}
 }
 

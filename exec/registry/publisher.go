@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -192,7 +193,7 @@ func (p *Publisher) manifest(ctx context.Context, r repository, img image.Image)
 // blobs that were thought to be there, they are brought, and it is put again.
 func (p *Publisher) putManifest(ctx context.Context, r repository, img image.Image, as string) error {
 	err := p.sendManifest(ctx, r, img, as)
-	if e, ok := errors.AsType[*Error](err); ok && e.blobsMissing() {
+	if e := mine(ctx, err); e != nil && e.blobsMissing() {
 		p.mu.Lock()
 		for _, child := range img.Children {
 			delete(p.manifests, r.String()+"@"+string(child.Digest))
@@ -212,9 +213,8 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 	if strings.Contains(as, ":") {
 		sep = "@"
 	}
-	what := text(r.String() + sep + as)
 	damaged := 0
-	return p.Client.retry(ctx, r.host, "push "+what.String(), func() (bool, error) {
+	return p.Client.retry(ctx, r.host, "push "+r.String()+sep+as, func() (bool, error) {
 		a, err := r.do(ctx, request{
 			method: "PUT", url: r.url("manifests/" + as), scopes: r.push(), ok: []int{201, 200, 202, 204},
 			header: map[string]string{"Content-Type": img.MediaType},
@@ -222,14 +222,14 @@ func (p *Publisher) sendManifest(ctx context.Context, r repository, img image.Im
 			size:   int64(len(img.Manifest)),
 		})
 		if err != nil {
-			if e, ok := errors.AsType[*Error](err); ok && (e.Code == "DIGEST_INVALID" || e.Code == "MANIFEST_INVALID") {
+			if e := mine(ctx, err); e != nil && (e.Code == "DIGEST_INVALID" || e.Code == "MANIFEST_INVALID") {
 				damaged++
 				e.again = damaged == 1 // it may have been on the way
 			}
-			return false, r.explain(err, "push", what)
+			return false, err
 		}
 		if d := a.header.Get("Docker-Content-Digest"); d != "" && d != string(img.Digest) {
-			return false, &Error{Kind: Corrupt, Doing: "push " + what.String(), Host: r.shown, Message: "it took the manifest for " + d}
+			return false, &Error{Kind: Corrupt, Host: r.shown, Message: "it took the manifest for " + line(d, 100)}
 		}
 		return false, nil
 	})
@@ -257,8 +257,8 @@ func (p *Publisher) Content(ctx context.Context, repo string, d image.Descriptor
 		raw, _, err := p.Client.Manifest(ctx, repo+"@"+string(d.Digest))
 		return raw, err
 	}
-	if d.Size > mostManifest {
-		return nil, &Error{Kind: Refused, Doing: "read " + repo + "@" + string(d.Digest), Message: "it is too large for a config"}
+	if d.Size <= 0 || d.Size > mostManifest {
+		return nil, fmt.Errorf("read %s@%s: it has no size that a config has: %d bytes", repo, d.Digest, d.Size)
 	}
 	r, err := p.Client.Blob(ctx, repo, d.Digest, d.Size)
 	if err != nil {

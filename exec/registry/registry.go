@@ -5,7 +5,8 @@
 // Names, Docker's configuration and credential helpers are go-containerregistry's;
 // requests, authorisation, retries and uploads are its own, since a run that
 // publishes hundreds of images over a bad line has to survive what the library
-// gives up at. It never touches files but the journal, and reads no environment.
+// gives up at. It never touches files but the journal, and reads no environment but
+// where Docker's configuration lies.
 package registry
 
 import (
@@ -30,8 +31,8 @@ type Client struct {
 	Keychain authn.Keychain
 	// Transport carries requests; nil is NewTransport(nil).
 	Transport http.RoundTripper
-	// PlainHTTP says of a host, with its port, that it may be asked without TLS.
-	// Loopback always may.
+	// PlainHTTP says of a host, with its port, that it may be asked without TLS,
+	// which is done if it does not answer in TLS. Loopback always may.
 	PlainHTTP func(host string) bool
 	UserAgent string
 	Limits    Limits
@@ -72,10 +73,6 @@ func (l Limits) filled() Limits {
 	return l
 }
 
-// DockerKeychain is Docker's configuration and the credential helpers it names,
-// as the docker command would use them.
-func DockerKeychain() authn.Keychain { return authn.DefaultKeychain }
-
 // NewTransport is the transport for registries. proxy is as of http.Transport;
 // nil is none. It speaks HTTP/1.1 only: several uploads over one HTTP/2
 // connection share its window, and fall together.
@@ -91,6 +88,8 @@ func NewTransport(proxy func(*http.Request) (*url.URL, error)) *http.Transport {
 		TLSHandshakeTimeout: 15 * time.Second,
 		WriteBufferSize:     128 << 10,
 		ReadBufferSize:      64 << 10,
+		// An address that a blob store has signed takes some kilobytes.
+		MaxResponseHeaderBytes: 256 << 10,
 		// Blobs are compressed already, and must arrive as they are.
 		DisableCompression: true,
 	}
@@ -110,6 +109,7 @@ type host struct {
 	mu       sync.Mutex
 	plain    bool
 	answered bool  // once, whatever it was
+	secure   bool  // it has answered in TLS
 	chunk    int64 // the longest body it takes; 0 if it takes any
 }
 
@@ -210,13 +210,13 @@ func (c *Client) Reach(ctx context.Context, reference string, push bool) error {
 	if !push {
 		return c.retry(ctx, r.host, "reach "+r.shown, func() (bool, error) {
 			_, err := r.do(ctx, request{method: "GET", url: &url.URL{Scheme: r.scheme(), Host: r.name, Path: "/v2/"}, ok: []int{200}})
-			return false, r.explain(err, "reach", text(r.shown))
+			return false, err
 		})
 	}
-	return c.retry(ctx, r.host, "reach "+r.String(), func() (bool, error) {
+	return c.retry(ctx, r.host, "push to "+r.String(), func() (bool, error) {
 		resp, err := r.do(ctx, request{method: "POST", url: r.url("blobs/uploads/"), scopes: r.push(), ok: []int{202}})
 		if err != nil {
-			return false, r.explain(err, "push to", r)
+			return false, err
 		}
 		r.cancel(ctx, resp)
 		return false, nil

@@ -26,12 +26,15 @@ type request struct {
 	size int64                         // of body, in bytes
 	sent func(n int64)                 // told of each piece of body; nil: nobody
 
-	most   int64 // bytes of the answer to read (64 KiB); the rest is an error
+	most   int64 // bytes of the answer to read, more is an error; 0: it is not wanted
 	stream bool  // leave the answer's body to the caller
 	// urgent requests go on with something that holds a place already.
 	urgent bool
-	// bare requests carry no authorisation but what is in header.
-	bare bool
+	// bare requests carry no authorisation but their own.
+	bare          bool
+	authorization string // of a bare request
+	// secret says that the body is for the host alone, wherever it redirects to.
+	secret bool
 	// patience is waited for the answer in addition to Limits.Header.
 	patience time.Duration
 }
@@ -41,19 +44,22 @@ type reply struct {
 	status int
 	header http.Header
 	url    *url.URL // that answered
+	host   string   // as people write it
 	body   []byte
 	stream io.ReadCloser // if the request wanted it
 }
 
 // location is where the answer says to go on.
 func (r *reply) location() (*url.URL, error) {
+	e := &Error{Kind: Refused, Host: r.host, Status: r.status, Message: "it does not say where to go on"}
 	loc := r.header.Get("Location")
 	if loc == "" {
-		return nil, errors.New("the registry does not say where to upload to")
+		return nil, e
 	}
 	u, err := r.url.Parse(loc)
-	if err != nil {
-		return nil, errors.New("the registry says to go on at an address that cannot be read")
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		e.Message = "it says to go on at an address that cannot be read"
+		return nil, e
 	}
 	return u, nil
 }
@@ -64,7 +70,8 @@ const (
 )
 
 // do sends a request, obtains what authorisation it takes, and follows redirects.
-// An answer that is not ok is an *Error.
+// An answer that is not ok is an *Error. What proves who asks goes to the host and
+// to no other, whatever it redirects to.
 func (h *host) do(ctx context.Context, q request) (*reply, error) {
 	to := *q.url
 	challenges, hops := 0, 0
@@ -73,28 +80,32 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 		if own {
 			// A registry behind a proxy that ends TLS often believes that it has none.
 			to.Scheme, to.Host = h.scheme(), h.name
-		} else if to.Scheme != "https" && !h.c.mayBePlain(to.Host) {
-			return nil, &Error{Kind: Refused, Host: h.shown, Message: fmt.Sprintf("it sends to %q without TLS", to.Host)}
+		} else if err := h.mayGo(&to, q.secret); err != nil {
+			return nil, err
 		}
-		authorization := ""
-		if own && !q.bare {
+		var with proof
+		if own && q.bare {
+			with.header = q.authorization
+		} else if own {
 			var err error
-			if authorization, err = h.auth.authorize(ctx, q.scopes); err != nil {
+			if with, err = h.auth.authorize(ctx, q.scopes); err != nil {
 				return nil, err
 			}
 		}
-		r, err := h.send(ctx, q, &to, authorization)
-		var e *Error
+		send := h.send
+		if own {
+			send = h.sendItself
+		}
+		r, err := send(ctx, q, &to, with.header)
+		e := mine(ctx, err)
 		switch {
-		case errors.As(err, &e) && withoutTLS(e.Err) && own && to.Scheme == "https" && h.tlsFree:
-			h.mu.Lock()
-			h.plain = true
-			h.mu.Unlock()
-			continue
+		case e != nil && !own && q.authorization != "" && (e.Status == 401 || e.Status == 403):
+			e.Message = fmt.Sprintf("it redirects to %q, which is not sent the credentials", to.Host)
+			return nil, e
 		case err != nil:
 			return nil, err
 		case r.status == http.StatusUnauthorized && own && !q.bare:
-			if err := h.auth.challenged(r.header, authorization, challenges == mostChallenges); err != nil {
+			if err := h.auth.challenged(r.header, with, challenges == mostChallenges); err != nil {
 				return nil, err
 			}
 			challenges++
@@ -105,7 +116,7 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 			}
 			next, err := r.location()
 			if err != nil {
-				return nil, &Error{Kind: Refused, Host: h.shown, Status: r.status, Message: err.Error()}
+				return nil, err
 			}
 			to = *next
 			continue
@@ -114,13 +125,32 @@ func (h *host) do(ctx context.Context, q request) (*reply, error) {
 	}
 }
 
+// mayGo says whether a request may go on at another host.
+func (h *host) mayGo(to *url.URL, secret bool) error {
+	e := &Error{Kind: Refused, Host: h.shown}
+	switch {
+	case to.Scheme != "https" && !h.c.mayBePlain(to.Host):
+		e.Message = fmt.Sprintf("it sends to %q without TLS", to.Host)
+	case secret:
+		e.Message = fmt.Sprintf("it redirects to %q, which is not sent the credentials", to.Host)
+	default:
+		return nil
+	}
+	return e
+}
+
 // is says whether an address is of the host, by whatever of its default ports.
 func (h *host) is(u *url.URL) bool {
-	if u.Host == h.name {
-		return true
-	}
 	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
-	return strings.TrimSuffix(u.Host, port) == strings.TrimSuffix(h.name, port)
+	return strings.EqualFold(u.Host, h.name) || strings.EqualFold(strings.TrimSuffix(u.Host, port), strings.TrimSuffix(h.name, port))
+}
+
+// at is who answers at an address, as people write it.
+func (h *host) at(u *url.URL) string {
+	if h.is(u) {
+		return h.shown
+	}
+	return u.Host
 }
 
 func isRedirect(status int) bool {
@@ -143,12 +173,16 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 	if !q.urgent {
 		var err error
 		if era, err = h.limit.enter(ctx); err != nil {
+			if e := mine(ctx, err); e != nil { // the host wants to be left alone
+				e.Host, e.method = h.shown, q.method
+			}
 			return nil, err
 		}
 		defer h.limit.leave()
 	}
 	watched, cancel := context.WithCancelCause(ctx)
-	req, err := http.NewRequestWithContext(watched, q.method, to.String(), nil)
+	var begin opening
+	req, err := http.NewRequestWithContext(begin.watch(watched), q.method, to.String(), nil)
 	if err != nil {
 		cancel(nil)
 		return nil, fmt.Errorf("request to %s: %w", to.Host, errors.Unwrap(err))
@@ -190,40 +224,42 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 			err = cause
 		}
 		cancel(nil)
-		return nil, h.networkError(ctx, q.method, err)
+		return nil, h.networkError(ctx, to, err, &Error{method: q.method, deaf: begin.deaf(err)})
 	}
 	h.mu.Lock()
 	h.answered = true
+	h.secure = h.secure || h.is(to) && to.Scheme == "https"
 	h.mu.Unlock()
 	if resp.StatusCode != http.StatusUnauthorized {
 		h.limit.open()
 	}
-	in := &receivedBody{body: resp.Body, dog: dog, stall: h.limits.Stall, watched: watched, ctx: ctx, cancel: cancel, h: h, method: q.method}
+	in := &receivedBody{body: resp.Body, dog: dog, stall: h.limits.Stall, watched: watched, ctx: ctx, cancel: cancel, h: h, method: q.method, from: to, status: resp.StatusCode}
 	resp.Body = in
 	// The header is kept by reply after the body is gone.
-	r := &reply{status: resp.StatusCode, header: maps.Clone(resp.Header), url: to}
-	passed := r.status == http.StatusUnauthorized && !q.bare || isRedirect(r.status)
+	r := &reply{status: resp.StatusCode, header: maps.Clone(resp.Header), url: to, host: h.at(to)}
+	passed := r.status == http.StatusUnauthorized && !q.bare && h.is(to) || isRedirect(r.status)
 	switch {
 	case slices.Contains(q.ok, r.status) && q.stream:
 		r.stream = in
 		h.limit.well()
 		return r, nil
-	case slices.Contains(q.ok, r.status) || passed:
+	case slices.Contains(q.ok, r.status) && q.most > 0:
 		defer in.Close()
-		most := q.most
-		if most == 0 {
-			most = 64 << 10
-		}
-		if r.body, err = io.ReadAll(io.LimitReader(in, most+1)); err != nil {
+		if r.body, err = io.ReadAll(io.LimitReader(in, q.most+1)); err != nil {
 			return nil, err
 		}
-		if int64(len(r.body)) > most {
-			return nil, &Error{Kind: Refused, Host: h.shown, Status: r.status, Message: "its answer is longer than " + strconv.FormatInt(most, 10) + " bytes"}
+		if int64(len(r.body)) > q.most {
+			return nil, &Error{Kind: Refused, Host: h.at(to), Status: r.status, Message: "its answer is longer than " + strconv.FormatInt(q.most, 10) + " bytes"}
 		}
 		h.limit.well()
 		return r, nil
+	case slices.Contains(q.ok, r.status) || passed:
+		defer in.Close()
+		io.CopyN(io.Discard, in, 64<<10) // a connection that is empty serves again
+		h.limit.well()
+		return r, nil
 	}
-	e := h.answerError(q.method, resp)
+	e := h.answerError(q.method, to, resp)
 	if e.Kind == Busy {
 		h.limit.tooMany(era, e.after)
 	}

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -11,7 +10,7 @@ import (
 type Retry struct {
 	Host string
 	What string // "push blob sha256:… to docker.io/acme/store"
-	Err  error
+	Err  error  // without What
 	Wait time.Duration
 }
 
@@ -20,11 +19,20 @@ const (
 	longestWait  = 2 * time.Minute // that a registry may ask for
 )
 
-// retry calls f until it succeeds, fails for good, or has failed too often in a
+// retry repeats f, and says in the error what was being done.
+func (c *Client) retry(ctx context.Context, h *host, what string, f func() (moved bool, err error)) error {
+	err := c.repeat(ctx, h, what, f)
+	if context.Cause(ctx) != nil {
+		return err
+	}
+	return explain(err, what)
+}
+
+// repeat calls f until it succeeds, fails for good, or has failed too often in a
 // row without moving. f says whether it got further than ever before. To be turned
 // away by a busy host that serves this client's other requests is no failure: its
 // turn comes.
-func (c *Client) retry(ctx context.Context, h *host, what string, f func() (moved bool, err error)) error {
+func (c *Client) repeat(ctx context.Context, h *host, what string, f func() (moved bool, err error)) error {
 	pause := h.limits.Pause
 	served := h.limit.count()
 	for failed := 1; ; failed++ {
@@ -32,11 +40,14 @@ func (c *Client) retry(ctx context.Context, h *host, what string, f func() (move
 		if err == nil {
 			return nil
 		}
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
 		if moved {
 			failed, pause = 1, h.limits.Pause
 		}
-		var e *Error
-		if errors.As(err, &e) && e.Kind == Busy {
+		e := mine(ctx, err)
+		if e != nil && e.Kind == Busy {
 			if now := h.limit.count(); now > served {
 				served = now
 				failed = max(failed-1, 1)
@@ -44,9 +55,6 @@ func (c *Client) retry(ctx context.Context, h *host, what string, f func() (move
 		}
 		if e == nil || !e.transient() || e.after > longestWait || failed >= h.attempts(e) {
 			return err
-		}
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
 		}
 		// Jitter, so that those who failed together do not come back together.
 		wait := pause + rand.N(pause)

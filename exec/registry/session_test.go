@@ -227,3 +227,26 @@ func TestBrokenSource(t *testing.T) {
 type errReader struct{ err error }
 
 func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+// TestSourceOfAnotherRegistry is a blob that is read from a registry which fails: that
+// one has been asked often enough, and the upload is not attempted again for it.
+func TestSourceOfAnotherRegistry(t *testing.T) {
+	s := startSessions(t)
+	for _, size := range []int64{1 << 20, 40 << 20} {
+		down := &Error{Kind: Unavailable, Status: 503, Doing: "read blob of elsewhere", Host: "elsewhere.example"}
+		for name, open := range map[string]func(context.Context) (io.ReadCloser, error){
+			"open": failingOpen(down),
+			"read": func(context.Context) (io.ReadCloser, error) {
+				return io.NopCloser(io.MultiReader(strings.NewReader("some"), errReader{down})), nil
+			},
+		} {
+			tries := 0
+			c := quick()
+			c.Retried = func(Retry) { tries++ }
+			b := image.Blob{Descriptor: image.Descriptor{Digest: "sha256:" + plan.Digest(strings.Repeat("0", 64)), Size: size}, Open: open}
+			if _, err := ensure(s, c, b); !errors.Is(err, down) || tries != 0 {
+				t.Errorf("%s: %d tries, %v", name, tries, err)
+			}
+		}
+	}
+}

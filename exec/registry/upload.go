@@ -30,9 +30,13 @@ const (
 	worthwhile = 1 << 20
 )
 
-// has asks whether a blob is there.
+// has asks whether a blob is there, as who is about to send it.
 func (r repository) has(ctx context.Context, d plan.Digest) (bool, error) {
-	_, err := r.do(ctx, request{method: "HEAD", url: r.url("blobs/" + string(d)), scopes: r.push(), ok: []int{200}})
+	return r.hasFor(ctx, d, r.push())
+}
+
+func (r repository) hasFor(ctx context.Context, d plan.Digest, scopes []string) (bool, error) {
+	_, err := r.do(ctx, request{method: "HEAD", url: r.url("blobs/" + string(d)), scopes: scopes, ok: []int{200}})
 	var e *Error
 	if errors.As(err, &e) && e.Kind == NotFound {
 		return false, nil
@@ -100,8 +104,7 @@ func (u *upload) attempt(ctx context.Context) (moved, found bool, err error) {
 	}
 	u.ask = true // the answer, and not the blob, may have been lost
 	moved = u.best.Load() >= best+worthwhile || u.off >= off+worthwhile
-	var e *Error
-	if errors.As(err, &e) {
+	if e := mine(ctx, err); e != nil {
 		switch {
 		case e.uploadLost():
 			e.again, u.session = true, nil

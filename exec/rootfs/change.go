@@ -32,12 +32,16 @@ type Change struct {
 }
 
 type item struct {
-	path     string // without a leading slash
+	dir      string // that it is in, "" is the root: siblings share it, and a tree has many
+	name     string
 	ent      *Entry // nil is a whiteout
 	link     string // the path, written before, that this is another name of
-	layer    int    // into layers, of files whose content is there
+	layer    int32  // into layers, of files whose content is there
 	inLayers bool
 }
+
+// path has no leading slash.
+func (it *item) path() string { return path.Join(it.dir, it.name) }
 
 // Empty reports whether there is nothing to put into a layer.
 func (c *Change) Empty() bool { return len(c.items) == 0 }
@@ -70,34 +74,35 @@ func (c *Change) kids(at string, old, new *node) {
 	}
 	for _, k := range new.kids {
 		for len(before) > 0 && before[0].name < k.name {
-			c.items = append(c.items, item{path: path.Join(at, before[0].name)})
+			c.items = append(c.items, item{dir: at, name: before[0].name})
 			before = before[1:]
 		}
 		var was *node
 		if len(before) > 0 && before[0].name == k.name {
 			was, before = before[0], before[1:]
 		}
-		c.node(path.Join(at, k.name), was, k)
+		c.node(at, was, k)
 	}
 	for _, b := range before {
-		c.items = append(c.items, item{path: path.Join(at, b.name)})
+		c.items = append(c.items, item{dir: at, name: b.name})
 	}
 }
 
-func (c *Change) node(p string, old, new *node) {
+// node adds what is different about one name in the directory at.
+func (c *Change) node(at string, old, new *node) {
 	if old == new {
 		return
 	}
 	changed := old == nil || !same(old.ent, new.ent)
 	if !new.ent.dir() {
 		if changed {
-			c.items = append(c.items, item{path: p, ent: new.ent})
+			c.items = append(c.items, item{dir: at, name: new.name, ent: new.ent})
 		}
 		return
 	}
 	n := len(c.items)
-	c.items = append(c.items, item{path: p, ent: new.ent})
-	c.kids(p, old, new)
+	c.items = append(c.items, item{dir: at, name: new.name, ent: new.ent})
+	c.kids(path.Join(at, new.name), old, new)
 	if !changed && len(c.items) == n+1 {
 		c.items = c.items[:n]
 	}
@@ -117,10 +122,10 @@ func same(old, new *Entry) bool {
 // arrange puts the items, which are sorted by path, into the order they are
 // written in.
 func (c *Change) arrange(layers []*Layer) {
-	rank := map[plan.Digest]int{}
+	rank := map[plan.Digest]int32{}
 	for _, l := range layers {
 		if _, ok := rank[l.Digest]; !ok {
-			rank[l.Digest] = len(c.layers)
+			rank[l.Digest] = int32(len(c.layers))
 			c.layers = append(c.layers, l)
 		}
 	}
@@ -133,7 +138,7 @@ func (c *Change) arrange(layers []*Layer) {
 				links = append(links, it)
 				continue
 			}
-			first[it.ent] = it.path
+			first[it.ent] = it.path()
 		}
 		if it.ent != nil {
 			c.size += it.ent.Size
@@ -180,12 +185,12 @@ func (it *item) String() string {
 	e := it.ent
 	switch {
 	case e == nil:
-		return fmt.Sprintf("gone %q", it.path)
+		return fmt.Sprintf("gone %q", it.path())
 	case it.link != "":
-		return fmt.Sprintf("also %q %q", it.path, it.link)
+		return fmt.Sprintf("also %q %q", it.path(), it.link)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %q %04o %d:%d %d %d", words[e.Type], it.path, e.Mode, e.UID, e.GID, e.Time, e.Size)
+	fmt.Fprintf(&b, "%s %q %04o %d:%d %d %d", words[e.Type], it.path(), e.Mode, e.UID, e.GID, e.Time, e.Size)
 	switch {
 	case e.Type == tar.TypeSymlink:
 		fmt.Fprintf(&b, " %q", e.Target)

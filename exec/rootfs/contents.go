@@ -122,8 +122,10 @@ func scan(ctx context.Context, l *Layer) ([]header, error) {
 	return t, a.finish()
 }
 
-// contentsVersion begins every kept table. It is raised when headerOf changes.
-const contentsVersion = "canvos contents 1\n"
+// contentsVersion begins every kept table, which is its headers one after another,
+// so that no second copy of a long one is ever in memory. It is raised when that or
+// headerOf changes.
+const contentsVersion = "canvos contents 2\n"
 
 func keptContents(st *store.Store, l *Layer) ([]header, bool) {
 	b, ok := st.Contents(l.Digest)
@@ -131,14 +133,31 @@ func keptContents(st *store.Store, l *Layer) ([]header, bool) {
 		return nil, false
 	}
 	b, ok = bytes.CutPrefix(b, []byte(contentsVersion))
+	if !ok {
+		return nil, false
+	}
 	var t []header
-	return t, ok && gob.NewDecoder(bytes.NewReader(b)).Decode(&t) == nil
+	for d := gob.NewDecoder(bytes.NewReader(b)); len(t) <= maxEntries; {
+		var h header
+		switch err := d.Decode(&h); err {
+		case nil:
+			t = append(t, h)
+		case io.EOF:
+			return t, true
+		default:
+			return nil, false
+		}
+	}
+	return nil, false
 }
 
 func keepContents(st *store.Store, l *Layer, t []header) error {
 	b := bytes.NewBufferString(contentsVersion)
-	if err := gob.NewEncoder(b).Encode(t); err != nil {
-		return err
+	e := gob.NewEncoder(b)
+	for i := range t {
+		if err := e.Encode(&t[i]); err != nil {
+			return err
+		}
 	}
 	return st.PutContents(l.Digest, b.Bytes())
 }

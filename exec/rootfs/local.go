@@ -62,11 +62,11 @@ func (l *Local) tree(entries []plan.TreeEntry) (*Tree, error) {
 		if l.leftOut(te.Path) {
 			continue
 		}
-		in, file := te.Path, path.Join(l.Path, te.Path)
+		in := te.Path
 		if in == "" {
 			in = path.Base(l.Path)
 		}
-		ent, err := l.entry(te, file)
+		ent, err := l.entry(te)
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +114,7 @@ func (l *Local) leftOut(p string) bool {
 	return false
 }
 
-func (l *Local) entry(te plan.TreeEntry, file string) (*Entry, error) {
+func (l *Local) entry(te plan.TreeEntry) (*Entry, error) {
 	ent := &Entry{Type: tar.TypeReg, Time: noTime, origin: l.Name}
 	if te.Mode == "link" {
 		ent.Type, ent.Mode, ent.Target = tar.TypeSymlink, 0o777, te.Link
@@ -125,7 +125,8 @@ func (l *Local) entry(te plan.TreeEntry, file string) (*Entry, error) {
 		return nil, err
 	}
 	if ent.Size = te.Size; te.Size > 0 {
-		ent.content.blob = &blob{te.Sum, func() (io.ReadCloser, error) { return openChecked(l.FS, file, te.Sum, te.Size) }}
+		below, sum, size := te.Path, te.Sum, te.Size // a tree has many: no more than is needed
+		ent.content.blob = &blob{sum, func() (io.ReadCloser, error) { return openChecked(l.FS, path.Join(l.Path, below), sum, size) }}
 	}
 	return ent, nil
 }

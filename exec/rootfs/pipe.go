@@ -5,17 +5,9 @@ import (
 	"io"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/klauspost/pgzip"
 )
-
-// compressor is what the encoders of gzip and zstd have in common.
-type compressor interface {
-	io.WriteCloser
-	Reset(io.Writer)
-}
 
 const (
 	// blockSize and the numbers below are part of Format: each changes the bytes.
@@ -48,20 +40,19 @@ func compress(kind string, w io.Writer, size int64, cores int) (z io.WriteCloser
 	}
 	switch kind {
 	case "gzip":
-		z, _ := spare.gzip.Get().(*pgzip.Writer)
+		z, _ := spare.gzip.Get().(*gzipWriter)
 		if z == nil {
-			if z, err = pgzip.NewWriterLevel(io.Discard, gzipLevel); err != nil {
-				return nil, nil, err
-			}
+			z = &gzipWriter{}
 		}
-		z.Reset(w)
-		// Fixed blocks are what makes the bytes independent of the number of cores.
-		if err := z.SetConcurrency(blockSize, cores); err != nil {
+		if err := z.begin(w, cores); err != nil {
 			return nil, nil, err
 		}
-		// The zero time would be written as a number of its own; the system as unknown.
-		z.ModTime, z.OS = time.Unix(0, 0), 255
-		return z, putBack(&spare.gzip, z), nil
+		return z, func() error {
+			err := z.Close()
+			z.w = nil
+			spare.gzip.Put(z)
+			return err
+		}, nil
 	case "zstd":
 		// A second goroutine finds matches while the first encodes: same bytes.
 		pool, n := &spare.zstd, 2
@@ -76,21 +67,16 @@ func compress(kind string, w io.Writer, size int64, cores int) (z io.WriteCloser
 			}
 		}
 		z.Reset(w)
-		return z, putBack(pool, z), nil
+		return z, func() error {
+			err := z.Close()
+			if err == nil {
+				z.Reset(io.Discard)
+				pool.Put(z)
+			}
+			return err
+		}, nil
 	}
 	return nil, nil, fmt.Errorf("unknown compression %q (known: gzip, zstd)", kind)
-}
-
-// putBack closes the stream and keeps the compressor, unless something failed.
-func putBack(pool *sync.Pool, z compressor) func() error {
-	return func() error {
-		err := z.Close()
-		if err == nil {
-			z.Reset(io.Discard)
-			pool.Put(z)
-		}
-		return err
-	}
 }
 
 // relay hands what is written to w in a goroutine of its own, so that hashing

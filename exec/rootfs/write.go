@@ -153,7 +153,7 @@ func (w *layerWriter) all() error {
 		}
 		if !items[0].inLayers {
 			if err := w.item(&items[0]); err != nil {
-				return fmt.Errorf("/%s: %w", items[0].path, err)
+				return fmt.Errorf("/%s: %w", items[0].path(), err)
 			}
 			items = items[1:]
 			continue
@@ -213,7 +213,7 @@ func (w *layerWriter) fromLayer(l *Layer, items []item) error {
 			n++
 		}
 		if err := w.copies(a, items[:n]); err != nil {
-			return fmt.Errorf("/%s: %w", items[0].path, err)
+			return fmt.Errorf("/%s: %w", items[0].path(), err)
 		}
 		items = items[n:]
 	}
@@ -254,10 +254,10 @@ func (w *layerWriter) copies(r io.Reader, items []item) error {
 // header writes the one form that an entry has: no names of users, no access
 // times, no device of files, nothing that was not asked for.
 func (w *layerWriter) header(it *item) error {
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: it.path}
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: it.path()}
 	switch e := it.ent; {
 	case e == nil:
-		h.Name = path.Join(path.Dir(it.path), whiteout+path.Base(it.path))
+		h.Name = path.Join(it.dir, whiteout+it.name)
 		h.Mode, h.ModTime = 0o644, time.Unix(w.c.epoch, 0)
 	default:
 		h.Typeflag, h.Mode, h.Uid, h.Gid = e.Type, e.Mode, e.UID, e.GID

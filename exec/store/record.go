@@ -116,7 +116,9 @@ func (s *Store) putSealed(dst string, b []byte, durable bool) error {
 		return err
 	}
 	sum := sha256.Sum256(b)
-	_, err = f.Write(append(append(hex.AppendEncode(nil, sum[:]), '\n'), b...))
+	if _, err = f.Write(append(hex.AppendEncode(nil, sum[:]), '\n')); err == nil {
+		_, err = f.Write(b)
+	}
 	if err != nil {
 		os.Remove(f.Name())
 		f.Close()

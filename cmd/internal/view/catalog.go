@@ -95,8 +95,9 @@ func Having(w io.Writer, s Style, f Format, distribution, version string, releas
 	return err
 }
 
-// CatalogDiff shows what changes from one release to another.
-func CatalogDiff(w io.Writer, s Style, f Format, before, after string, changes []catalog.Change) error {
+// CatalogDiff shows what changes from one release to another; subject is the
+// manifest whose families it is about, or "".
+func CatalogDiff(w io.Writer, s Style, f Format, before, after, subject string, changes []catalog.Change) error {
 	if f == JSON {
 		return writeJSON(w, struct {
 			header
@@ -105,7 +106,7 @@ func CatalogDiff(w io.Writer, s Style, f Format, before, after string, changes [
 			Changes []catalog.Change `json:"changes"`
 		}{head("CatalogDiff"), before, after, append([]catalog.Change{}, changes...)})
 	}
-	before, after, changes = safeLine(before), safeLine(after), safe(changes)
+	before, after, subject, changes = safeLine(before), safeLine(after), safeLine(subject), safe(changes)
 	titles := []struct{ kind, title string }{
 		{"version", "Kubernetes versions"}, {"component", "components"}, {"image", "images"}, {"argument", "arguments"},
 	}
@@ -138,6 +139,9 @@ func CatalogDiff(w io.Writer, s Style, f Format, before, after string, changes [
 			fmt.Fprintln(w)
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s to %s: %d added, %d removed, %d changed\n", before, after, counts["added"], counts["removed"], counts["changed"])
+	if subject != "" {
+		subject += ", "
+	}
+	_, err := fmt.Fprintf(w, "%s%s to %s: %d added, %d removed, %d changed\n", subject, before, after, counts["added"], counts["removed"], counts["changed"])
 	return err
 }

@@ -9,14 +9,27 @@ import (
 	"canvos.dev/compile/problem"
 )
 
-// Code explains a problem code.
-func Code(w io.Writer, s Style, f Format, e problem.Entry) error {
-	if f == JSON {
+// ExplainCodes says what problem codes mean. For machines several are a list.
+func ExplainCodes(w io.Writer, s Style, f Format, all []problem.Entry) error {
+	switch {
+	case f == JSON && len(all) == 1:
 		return writeJSON(w, struct {
 			header
 			jsonEntry
-		}{head("Code"), entryJSON(e)})
+		}{head("Code"), entryJSON(all[0])})
+	case f == JSON:
+		return Codes(w, s, f, all)
 	}
+	for i, e := range all {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		explained(w, s, e)
+	}
+	return nil
+}
+
+func explained(w io.Writer, s Style, e problem.Entry) {
 	e = safe(e)
 	fmt.Fprintf(w, "%s %s\n", s.paint(fmt.Sprintf("%s[%s]:", e.Severity, e.Code), bold), s.paint(e.Title, bold))
 	for _, paragraph := range e.Explanation {
@@ -33,7 +46,6 @@ func Code(w io.Writer, s Style, f Format, e problem.Entry) error {
 		}
 		fmt.Fprintf(w, "  %s  %s\n", pad(label, len("constraints")), source)
 	}
-	return nil
 }
 
 // Codes lists all of them.

@@ -30,9 +30,12 @@ func LockChanges(w io.Writer, s Style, f Format, file string, changes []lock.Cha
 	}
 	var t table
 	t.indent = "  "
-	added, gone := map[string]int{}, 0
+	added, gone, refreshed := map[string]int{}, 0, 0
 	for _, c := range changes {
 		switch {
+		case c.Section == "refresh" && !c.Removed():
+			refreshed++
+			t.add("~", c.Section, c.Key, orNever(c.Before)+" → "+c.After).paint(0, yellow)
 		case c.Added():
 			added[c.Section]++
 			if c.Section == "versions" || c.Section == "facts" {
@@ -53,14 +56,25 @@ func LockChanges(w io.Writer, s Style, f Format, file string, changes []lock.Cha
 			parts = append(parts, count(n, section.noun)+" added")
 		}
 	}
-	if n := len(changes) - gone - sum(added); n > 0 {
+	if n := len(changes) - gone - refreshed - sum(added); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d changed", n))
+	}
+	if refreshed > 0 {
+		parts = append(parts, count(refreshed, "OS stage")+" to run again")
 	}
 	if gone > 0 {
 		parts = append(parts, fmt.Sprintf("%d dropped", gone))
 	}
 	_, err := fmt.Fprintf(w, "%s: %s\n", file, strings.Join(parts, " · "))
 	return err
+}
+
+// orNever is how often an OS stage was asked to run again.
+func orNever(times string) string {
+	if times == "" {
+		return "0"
+	}
+	return times
 }
 
 func sum(m map[string]int) int {

@@ -21,6 +21,7 @@ type Origin struct {
 	Layers    map[plan.Digest]Layer // by step, as far as the store knows
 	Published *Published            // nil if nobody was asked
 	Asked     map[string]plan.Pos   // where the manifest asks for a source, by its reference
+	InModule  InModule              // of the manifest's places
 }
 
 // ShowOrigin writes where an image and each of its inputs come from: steps in
@@ -134,11 +135,12 @@ func originJSON(w io.Writer, o Origin) error {
 		Published *Published  `json:"published,omitempty"`
 		Sources   []source    `json:"sources"`
 		Steps     []step      `json:"steps"`
-	}{header: head("Origin"), listed: list(o.Image), Line: o.Image.Line, Step: o.Image.Step, At: o.Image.At, Published: o.Published, Sources: []source{}, Steps: []step{}}
+	}{header: head("Origin"), listed: list(o.Image), Line: o.Image.Line, Step: o.Image.Step, At: o.InModule.at(o.Image.At), Published: o.Published, Sources: []source{}, Steps: []step{}}
 	for _, s := range o.Plan.Sources {
-		doc.Sources = append(doc.Sources, source{s, o.Asked[s.Reference]})
+		doc.Sources = append(doc.Sources, source{s, o.InModule.at(o.Asked[s.Reference])})
 	}
 	for _, st := range o.Plan.Steps {
+		st.At = o.InModule.at(st.At)
 		one := step{Step: st}
 		if l, ok := o.Layers[st.ID]; ok {
 			one.Layer = &l

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"canvos.dev/compile/plan"
+	"canvos.dev/compile/problem"
 )
 
 // Action is what a plan does with an image.
@@ -49,10 +50,26 @@ type Plan struct {
 	// There, of what has to be downloaded, is in the store already.
 	There int64
 	// Free bytes where the store is; 0 is not known.
-	Free int64
-	Exit int
+	Free     int64
+	Exit     int
+	InModule InModule // of the plan's places
+	// Problems are warnings, and as errors what the engine cannot do of it. Their
+	// places are such in the module.
+	Problems []*problem.Problem
 	// Saved, of a plan that is saved, is what carrying it out needs besides.
 	Saved *Saved
+}
+
+// InModule is a path as it lies in the module of the manifest, of one that is
+// shown to people. Plans for machines have the former: they are the same in
+// whatever directory they are made. nil leaves a path as it is.
+type InModule func(shown string) string
+
+func (f InModule) at(at plan.Pos) plan.Pos {
+	if f != nil && at.File != "" {
+		at.File = f(at.File)
+	}
+	return at
 }
 
 // Saved is where the inputs of a saved plan lie, so that it can be carried out
@@ -61,7 +78,28 @@ type Saved struct {
 	Module    string       `json:"module"`    // root of local files, relative to the plan's file
 	Directory string       `json:"directory"` // of the manifest, in the module
 	Places    []SavedPlace `json:"places"`
-	To        string       `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
+	// Lines are the platforms of image lines, over all images of the manifest:
+	// --target may have left some out of the plan.
+	Lines map[string][]string `json:"lines"`
+	To    string              `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
+	Build SavedBuild          `json:"build,omitzero"`
+	// Digest covers all else in the file: also decisions and places, which the
+	// plan's own digest leaves out.
+	Digest plan.Digest `json:"digest"`
+}
+
+// SavedBuild is how registries are reached. It holds no secrets: a manifest may
+// not write them down.
+type SavedBuild struct {
+	HTTPProxy    string   `json:"httpProxy,omitempty"`
+	HTTPSProxy   string   `json:"httpsProxy,omitempty"`
+	NoProxy      string   `json:"noProxy,omitempty"`
+	Certificates []string `json:"certificates,omitempty"` // PEM files below Directory
+}
+
+// IsZero says that nothing is special about it.
+func (b SavedBuild) IsZero() bool {
+	return b.HTTPProxy == "" && b.HTTPSProxy == "" && b.NoProxy == "" && len(b.Certificates) == 0
 }
 
 // SavedPlace says where a reference, or all that begin with it, is read from.
@@ -117,6 +155,9 @@ func ShowPlan(w io.Writer, s Style, p Plan, full bool) {
 	fmt.Fprintf(w, "\n  %s\n", p.totals(s))
 	if line := p.costs(); line != "" {
 		fmt.Fprintf(w, "  %s\n", line)
+	}
+	if errors, _ := Count(p.Problems); errors > 0 {
+		fmt.Fprintf(w, "  %s: canvos apply refuses this plan\n", s.paint(count(errors, "error"), red))
 	}
 	fmt.Fprintf(w, "  plan %s", p.Plan.Digest)
 	if p.Exit != 0 {
@@ -259,19 +300,21 @@ func (p *Plan) costs() string {
 	if p.count(Build)+p.count(Replace) == 0 {
 		return ""
 	}
-	bound := "at most "
-	if p.Costs.Exact {
-		bound = ""
+	atMost := func(n int64) string {
+		if p.Costs.Exact || n == 0 {
+			return Bytes(n)
+		}
+		return "at most " + Bytes(n)
 	}
-	download := "download " + bound + Bytes(p.Costs.Download)
+	download := "download " + atMost(p.Costs.Download-p.There)
 	if p.There > 0 {
-		download = "download " + bound + Bytes(p.Costs.Download-p.There) + " (" + Bytes(p.There) + " there already)"
+		download += " (" + Bytes(p.There) + " there already)"
 	}
-	store := "store " + bound + Bytes(p.Costs.Store)
+	store := "store " + atMost(p.Costs.Store)
 	if p.Free > 0 {
 		store += " of " + Bytes(p.Free) + " free"
 	}
-	return strings.Join([]string{download, "upload " + bound + Bytes(p.Costs.Upload), store}, " · ")
+	return strings.Join([]string{download, "upload " + atMost(p.Costs.Upload), store}, " · ")
 }
 
 // PlanJSON writes a plan for machines, and is what a saved plan holds.
@@ -290,22 +333,27 @@ func PlanJSON(w io.Writer, p Plan) error {
 	}
 	doc := struct {
 		header
-		Version int           `json:"version"`
-		Digest  plan.Digest   `json:"digest"`
-		Recipe  int           `json:"recipe"`
-		Format  int           `json:"format"`
-		Sources []plan.Source `json:"sources"`
-		Steps   []plan.Step   `json:"steps"`
-		Images  []decided     `json:"images"`
-		Bytes   Costs         `json:"bytes"`
-		Saved   *Saved        `json:"saved,omitempty"`
+		Version  int           `json:"version"`
+		Digest   plan.Digest   `json:"digest"`
+		Recipe   int           `json:"recipe"`
+		Format   int           `json:"format"`
+		Sources  []plan.Source `json:"sources"`
+		Steps    []plan.Step   `json:"steps"`
+		Images   []decided     `json:"images"`
+		Bytes    Costs         `json:"bytes"`
+		Problems []jsonProblem `json:"problems"`
+		Saved    *Saved        `json:"saved,omitempty"`
 	}{
 		header: head("Plan"), Version: p.Plan.Version, Digest: p.Plan.Digest, Recipe: p.Plan.Recipe, Format: p.Plan.Format,
-		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: append([]plan.Step{}, p.Plan.Steps...), Images: []decided{}, Bytes: p.Costs, Saved: p.Saved,
+		Sources: append([]plan.Source{}, p.Plan.Sources...), Steps: []plan.Step{}, Images: []decided{}, Bytes: p.Costs, Problems: problemsJSON(p.Problems), Saved: p.Saved,
+	}
+	for _, s := range p.Plan.Steps {
+		s.At = p.InModule.at(s.At)
+		doc.Steps = append(doc.Steps, s)
 	}
 	for _, d := range p.Decisions {
 		i := d.Image
-		doc.Images = append(doc.Images, decided{list(i), i.Line, d.Action, d.Reason, d.Code, i.Step, i.Publish, i.Arguments, d.Before, i.At})
+		doc.Images = append(doc.Images, decided{list(i), i.Line, d.Action, d.Reason, d.Code, i.Step, i.Publish, i.Arguments, d.Before, p.InModule.at(i.At)})
 	}
 	return writeJSON(w, doc)
 }

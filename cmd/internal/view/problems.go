@@ -215,29 +215,35 @@ type jsonPos struct {
 	Column int    `json:"column"`
 }
 
-// ProblemsJSON writes the same for machines. The keys are always there.
+// ProblemsJSON writes the same for machines.
 func ProblemsJSON(w io.Writer, ps []*problem.Problem) error {
-	type jsonProblem struct {
-		Code     string           `json:"code"`
-		Severity problem.Severity `json:"severity"`
-		Message  string           `json:"message"`
-		Notes    []string         `json:"notes"`
-		Help     string           `json:"help"`
-		Path     string           `json:"path"`
-		Family   string           `json:"family"`
-		jsonPos
-		Also []jsonPos `json:"also"`
-	}
-	doc := struct {
+	return writeJSON(w, struct {
 		header
 		Problems []jsonProblem `json:"problems"`
-	}{head("Problems"), []jsonProblem{}}
+	}{head("Problems"), problemsJSON(ps)})
+}
+
+// jsonProblem is a problem in every machine format. The keys are always there.
+type jsonProblem struct {
+	Code     string           `json:"code"`
+	Severity problem.Severity `json:"severity"`
+	Message  string           `json:"message"`
+	Notes    []string         `json:"notes"`
+	Help     string           `json:"help"`
+	Path     string           `json:"path"`
+	Family   string           `json:"family"`
+	jsonPos
+	Also []jsonPos `json:"also"`
+}
+
+func problemsJSON(ps []*problem.Problem) []jsonProblem {
+	all := []jsonProblem{}
 	for _, p := range ps {
 		j := jsonProblem{p.Code, p.Severity, p.Message, append([]string{}, p.Notes...), p.Help, p.Path, p.Family, jsonPos(p.At), []jsonPos{}}
 		for _, at := range p.Also {
 			j.Also = append(j.Also, jsonPos(at))
 		}
-		doc.Problems = append(doc.Problems, j)
+		all = append(all, j)
 	}
-	return writeJSON(w, doc)
+	return all
 }

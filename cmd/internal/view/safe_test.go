@@ -34,7 +34,7 @@ var hostile = []string{
 
 // views are all functions that write what they are given.
 var views = []any{
-	Releases, Release, Having, CatalogDiff, Checks, Error, ErrorJSON, Note, Code, Codes,
+	Releases, Release, Having, CatalogDiff, Checks, Error, ErrorJSON, Note, ExplainCodes, Codes,
 	ReviewGitHub, ReviewJUnit, ReviewMarkdown, ReviewSARIF, ReviewJSON, ShowReview, ShowEffect,
 	List, LockChanges, LockCompleted, ShowOrigin, ShowPlan, PlanJSON, PolicyList, PolicyTest,
 	Problems, ProblemsJSON, Verdict, ShowSummary, ResultJSON, ShowVersion, NewProgress,
