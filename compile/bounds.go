@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -21,12 +22,21 @@ type Bounds struct {
 	Operators int // within one another in one expression: a+b+c has two
 }
 
-// intake is how much of CUE files the loader has read, and the first that was
-// too much.
+// intake is how much of CUE files the loader has read, the first that was too
+// much, and the first that cannot be read: the loader's errors do not tell.
 type intake struct {
 	most, sum int64
 	counted   map[string]bool // a file may be opened more than once
 	refused   string
+	unread    string
+	why       error
+}
+
+// failed writes down what cannot be read, though it is there.
+func (r *intake) failed(name string, err error) {
+	if r.unread == "" && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errLarge) {
+		r.unread, r.why = name, err
+	}
 }
 
 // errLarge is the answer to who opens a file that is too much; the loader's

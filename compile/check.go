@@ -25,7 +25,7 @@ func Check(m *Manifest) []*problem.Problem {
 		s.judge()
 		problems = append(problems, s.unacknowledged()...)
 	}
-	return problem.Sort(problems)
+	return problem.Sort(withhold(problems, nil))
 }
 
 // subject is a family that is being judged, and what was found so far.

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"canvos.dev/compile/catalog"
 )
 
 // imageFor is the base image that is named for an architecture, if any.
@@ -21,20 +23,24 @@ func (s *subject) imageFor(arch string) Field[string] {
 func (s *subject) checkBaseImages() {
 	for _, arch := range archesOf(s.Family) {
 		image := s.imageFor(arch)
+		if image.V == "" && s.OS.ByArch.Set {
+			help := "add " + arch + `: "…"`
+			if s.runs("ubuntu", "opensuse-leap") {
+				help += ", or leave os.image out to build on CanvOS's own for all"
+			}
+			s.report("CV0220", "os.image."+arch, s.OS.ByArch.At, "os.image names no base image for "+arch, help)
+			continue
+		}
 		if image.V == "" {
 			if known := s.release != nil && (slices.Contains(systems, s.OS.Distribution.V) || s.since("v4.10.0")); known && !s.runs("ubuntu", "opensuse-leap") {
-				what := s.OS.Distribution.V + " needs a base image"
-				if len(s.OS.ImageByArch) > 0 {
-					what += " for " + arch
-				}
-				s.report("CV0220", "os.image", firstAt(s.OS.Distribution.At, s.OS.At), what+": CanvOS has none of its own",
+				s.report("CV0220", "os.image", firstAt(s.OS.Distribution.At, s.OS.At), s.OS.Distribution.V+" needs a base image: CanvOS has none of its own",
 					"build one as CanvOS documents it, and name it in os.image"+at(s.OS.At))
 				break
 			}
 			continue
 		}
 		path := "os.image"
-		if len(s.OS.ImageByArch) > 0 {
+		if s.OS.ByArch.Set {
 			path += "." + arch
 		} else if arch != archesOf(s.Family)[0] {
 			s.checkImageArch(image, path, arch)
@@ -55,18 +61,162 @@ func (s *subject) checkBaseImages() {
 		ref  Field[string]
 	}{{"mirrors.thirdParty", s.Mirrors.ThirdParty}, {"mirrors.alpine", s.Mirrors.Alpine}, {"mirrors.osbuilder", s.Mirrors.Osbuilder}} {
 		if mirror.ref.V != "" {
-			if _, err := ParseReference(mirror.ref.V); err != nil {
-				s.report("CV0115", mirror.path, mirror.ref.At, quoted(mirror.ref.V)+" is not an image reference: "+err.Error(),
-					"write HOST/PATH:TAG or HOST/PATH@sha256:DIGEST, in lower case but for the tag")
+			s.checkReference(mirror.ref, mirror.path)
+		}
+	}
+	s.checkComposed()
+	for _, o := range options {
+		if overrides(o.field) && o.set(s.Family) {
+			if why := s.idle(o); why != "" {
+				s.report("CV0243", o.field, o.at(s.Family), o.field+" does nothing: "+why, "remove it")
 			}
 		}
 	}
 }
 
+// idle says why the version or registry of a component that the family sets is
+// in none of its images, or "".
+func (s *subject) idle(o option) string {
+	unless := func(used bool, why string) string {
+		if used {
+			return ""
+		}
+		return why
+	}
+	const uki, stage = "it is for UKI images", "os.prepare is false, so the OS stage does not run"
+	switch o.field {
+	case "components.kine":
+		if !s.TwoNode.V {
+			return "it is for two-node images"
+		}
+		return unless(!s.prepared(), stage)
+	case "components.golang", "mirrors.alpine", "mirrors.osbuilder":
+		return unless(s.UKI.V, uki)
+	case "components.alpine", "components.osbuilder":
+		mirror := map[string]Field[string]{"components.alpine": s.Mirrors.Alpine, "components.osbuilder": s.Mirrors.Osbuilder}[o.field]
+		if mirror.V != "" {
+			return "mirrors" + strings.TrimPrefix(o.field, "components") + " names the whole image"
+		}
+		return unless(s.UKI.V, uki)
+	case "components.thirdParty":
+		return unless(s.Mirrors.ThirdParty.V == "", "mirrors.thirdParty names the whole image")
+	case "components.drbd":
+		if s.Dockerfile.V == "" {
+			return "it is for a dockerfile that builds DRBD"
+		}
+		return unless(!s.prepared(), stage)
+	case "components.provider", "components.flavor", "components.luet", "mirrors.packages", "mirrors.packageProject":
+		if s.since("v4.10.0") && s.BundleKubernetes.Set && !s.BundleKubernetes.V && !s.UKI.V {
+			return "bundleKubernetes is false, so Kubernetes and its agent are not in the image"
+		}
+		return unless(o.field != "components.luet" || s.release == nil || s.moves(o, s.packages), "the package repository of this release has no version in its path")
+	case "components.kairos", "components.kairosInit", "mirrors.base":
+		// Up to v4.7.11 the OS stage writes Kairos' version into the image.
+		writes := o.field == "components.kairos" && s.before("v4.7.13") && !s.prepared()
+		if s.release == nil || writes || s.moves(o, s.bases) {
+			return ""
+		}
+		if imagesText(s.Family) != "" {
+			return "os.image names the base image"
+		}
+		if s.UKI.V {
+			return "CanvOS " + s.release.Tag + " takes a base image of its own for UKI"
+		}
+		return "the base image of CanvOS " + s.release.Tag + " has no part of it"
+	}
+	return ""
+}
+
+// moves says whether references are others when a field has another value.
+func (s *subject) moves(o option, references func(*catalog.Release, string) string) bool {
+	other := *s.Family
+	o.word(&other).V += "x"
+	of := func(f *Family) string {
+		r := s.release.With(f.Kubernetes.Distribution.V, componentsOf(f))
+		var all []string
+		for _, arch := range archesOf(f) {
+			all = append(all, references(r, arch))
+		}
+		return strings.Join(all, " ")
+	}
+	return of(s.Family) != of(&other)
+}
+
+func (s *subject) bases(r *catalog.Release, arch string) string {
+	if s.imageFor(arch).V != "" {
+		return ""
+	}
+	base, _ := r.BaseImage(s.OS.Distribution.V, s.OS.Version.V, arch, s.UKI.V, s.FIPS.V)
+	return base
+}
+
+func (s *subject) packages(r *catalog.Release, arch string) string {
+	return r.PackageImage(s.Kubernetes.Distribution.V, "", arch)
+}
+
+// checkComposed judges the references that the family's components and mirrors
+// are put into, and tells of the fields that break one.
+func (s *subject) checkComposed() {
+	if s.release == nil || componentsOf(s.Family) == (catalog.Components{}) || s.misnamedPart(s.Family) == "" {
+		return
+	}
+	found := false
+	for _, o := range options {
+		if !overrides(o.field) || !o.set(s.Family) {
+			continue
+		}
+		alone := *s.Family
+		alone.Components, alone.Mirrors = Components{}, Mirrors{}
+		*o.word(&alone) = *o.word(s.Family)
+		if why := s.misnamedPart(&alone); why != "" {
+			found = true
+			s.report("CV0115", o.field, o.at(s.Family), o.field+" "+quoted(o.text(s.Family))+" gives no image reference: "+why, "correct "+o.field)
+		}
+	}
+	if !found {
+		s.report("CV0115", "components", s.At, "components and mirrors together give no image reference: "+s.misnamedPart(s.Family), "correct components or mirrors")
+	}
+}
+
+// misnamedPart says why the reference of a component is none, or "".
+func (s *subject) misnamedPart(f *Family) string {
+	r := s.release.With(f.Kubernetes.Distribution.V, componentsOf(f))
+	const anyVersion = "1.30.4"
+	references := []string{r.ThirdPartyImage, r.ProviderImage(f.Kubernetes.Distribution.V, f.FIPS.V)}
+	if f.UKI.V {
+		references = append(references, r.OsbuilderImage)
+	}
+	for _, arch := range archesOf(f) {
+		references = append(references, r.StylusImage(arch, f.FIPS.V), r.PackageImage(f.Kubernetes.Distribution.V, anyVersion, arch))
+		if base, ok := r.BaseImage(f.OS.Distribution.V, f.OS.Version.V, arch, f.UKI.V, f.FIPS.V); ok && s.imageFor(arch).V == "" {
+			references = append(references, base)
+		}
+	}
+	for _, reference := range references {
+		if reference == "" {
+			continue
+		}
+		ref, err := ParseReference(reference)
+		switch {
+		case err != nil:
+			return quoted(reference) + ": " + err.Error()
+		case len(ref.Path) > longestRepository:
+			return quoted(reference) + ": its path has " + itoa(len(ref.Path)) + " characters, a registry takes " + itoa(longestRepository)
+		}
+	}
+	return ""
+}
+
+// overrides says whether a field is one of a version or registry that the
+// release has too.
+func overrides(field string) bool {
+	return strings.HasPrefix(field, "components.") || strings.HasPrefix(field, "mirrors.")
+}
+
 // checkDefault finds the image that the release would take anyway.
 func (s *subject) checkDefault(image Field[string], path, arch string, ref Reference) {
-	if s.release == nil || s.FIPS.V || !strings.Contains(ref.Tag, "-core-") {
-		return
+	if s.release == nil || s.FIPS.V || !strings.Contains(ref.Tag, "-core-") || len(s.OS.ImageByArch) > 1 {
+		return // of several, one may be CanvOS's own: none can be left out
 	}
 	own, ok := s.release.BaseImage(s.OS.Distribution.V, s.OS.Version.V, arch, s.UKI.V, false)
 	if !ok {

@@ -46,7 +46,14 @@ func (s *subject) checkLocalFiles() {
 	if text, ok := s.text("hardwareSpecs", s.HardwareDB); ok && !json.Valid(text) {
 		s.misfit("hardwareSpecs", s.HardwareDB, "is no JSON", "correct the file; jq . "+s.HardwareDB.V+" shows where")
 	}
+	places := map[string]Overlay{}
 	for _, o := range s.Overlay {
+		at := path.Clean(o.Target)
+		if first, twice := places[at]; twice {
+			s.report("CV0114", "overlay."+label(o.Target), o.Path.At, quoted(first.Target)+" and "+quoted(o.Target)+" are one place in the image",
+				"join them into one tree").Also = []plan.Pos{first.Path.At}
+		}
+		places[at] = o
 		s.checkOverlay(o)
 	}
 }

@@ -56,6 +56,9 @@ func badReference(rule SourceRule) (why, help string) {
 		host, _, _ = strings.Cut(first, "@")
 	}
 	switch {
+	case strings.Contains(ref, "://"):
+		_, rest, _ := strings.Cut(withoutCredentials(ref), "://")
+		return quoted(ref) + " has a scheme", "write the reference without it: " + quoted(rest)
 	case strings.HasSuffix(ref, "/"):
 		return quoted(ref) + " ends with a slash", "write " + quoted(strings.TrimRight(ref, "/"))
 	case !isHost(host):
@@ -74,15 +77,18 @@ func badReference(rule SourceRule) (why, help string) {
 // schemes are the kinds of places, and whether each is a directory.
 var schemes = map[string]bool{"oci": true, "dir": true, "oci-archive": false, "docker-archive": false}
 
-// badPlace says what is wrong with the place of a source. Whether a layout or
-// archive is there is asked by who reads it: it may be brought for the build.
+// badPlace says what is wrong with the place of a source. A layout or archive
+// may be carried in for the build: see checkSources.
 func badPlace(rule SourceRule, files *localFiles) (why, help string) {
 	place := rule.Place.V
 	scheme, name, local := strings.Cut(place, ":")
 	tree, known := schemes[scheme]
 	switch {
 	case strings.Contains(place, "://"):
-		return quoted(place) + " has a scheme", "write the registry without it: " + quoted(place[strings.Index(place, "://")+3:])
+		_, rest, _ := strings.Cut(withoutCredentials(place), "://")
+		return quoted(place) + " has a scheme", "write the registry without it: " + quoted(rest)
+	case !known && hasCredentials(place):
+		return quoted(place) + " holds credentials", "write " + quoted(withoutCredentials(place))
 	case !local || !known:
 		return badRegistryPlace(place, scheme, local)
 	case name == "":

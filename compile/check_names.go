@@ -159,39 +159,36 @@ func (s *subject) checkTwoNode() {
 
 // checkReference judges a reference to an image that is pulled.
 func (s *subject) checkReference(f Field[string], path string) (Reference, bool) {
-	ref, err := ParseReference(f.V)
-	switch {
-	case err != nil:
-		s.report("CV0115", path, f.At, quoted(f.V)+" is not an image reference: "+err.Error(),
-			"write HOST/PATH:TAG or HOST/PATH@sha256:DIGEST, in lower case but for the tag")
-		return ref, false
-	case ref.Tag == "" && ref.Digest == "":
-		s.report("CV0115", path, f.At, "the reference "+quoted(f.V)+" has neither tag nor digest",
-			"write "+quoted(f.V+":TAG")+", or its digest", "latest is not assumed: it names something else every day")
+	ref, _ := ParseReference(f.V)
+	if why, help, notes := misnamed(f.V); why != "" {
+		s.report("CV0115", path, f.At, why, help, notes...)
 		return ref, false
 	}
 	return ref, true
 }
 
+// misnamed says why a text is not the reference of one image, or "".
+func misnamed(s string) (why, help string, notes []string) {
+	ref, err := ParseReference(s)
+	switch {
+	case err != nil:
+		return quoted(s) + " is not an image reference: " + err.Error(), "write HOST/PATH:TAG or HOST/PATH@sha256:DIGEST, in lower case but for the tag", nil
+	case ref.Tag == "" && ref.Digest == "":
+		return "the reference " + quoted(s) + " has neither tag nor digest", "write " + quoted(s+":TAG") + ", or its digest",
+			[]string{"latest is not assumed: it names something else every day"}
+	}
+	return "", "", nil
+}
+
 // checkLocalOnly finds an image that may lie in the local Docker alone.
 func (s *subject) checkLocalOnly(f Field[string], path string, ref Reference) {
 	library := ref.Host == "docker.io" && strings.HasPrefix(ref.Path, "library/") && !strings.Contains(f.V, "/")
-	if !library && ref.Host != "localhost" || s.m.sourced(ref.String()) {
+	if !library && ref.Host != "localhost" || s.m.sourceOf(ref.String()) != nil {
 		return
 	}
 	s.report("CV0126", path, f.At, quoted(f.V)+" is "+ref.String()+", which may lie in the local Docker only",
 		"write the reference with its registry, or say where it lies: sources: "+quoted(ref.String())+`: "docker-archive:FILE"`,
 		"builders pull from registries, and do not see what was built on this machine")
-}
-
-// sourced says whether sources has a place for a reference.
-func (m *Manifest) sourced(reference string) bool {
-	for _, rule := range m.Sources {
-		if rest, ok := strings.CutPrefix(reference, rule.Reference); ok && (rest == "" || strings.ContainsRune("/:@", rune(rest[0]))) {
-			return true
-		}
-	}
-	return false
 }
 
 // firstAt is the first of some places that is one.

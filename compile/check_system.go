@@ -140,7 +140,7 @@ func (s *subject) checkArchitectures() {
 		{"ubuntuPro", hasUbuntuPro(s.Family), ubuntuProAt(s.Family), s.ubuntuAMD64, "ubuntu and amd64"},
 		{"updateKernel", s.UpdateKernel.V, s.UpdateKernel.At, s.updatesKernel, "ubuntu and opensuse-leap for amd64, and from v4.7.2 on rhel and sles"},
 	} {
-		if !o.set {
+		if !o.set || s.prepared() {
 			continue
 		}
 		for _, arch := range archesOf(s.Family) {
@@ -154,20 +154,12 @@ func (s *subject) checkArchitectures() {
 			s.report("CV0243", o.field, o.at, o.field+" does nothing on "+s.OS.Distribution.V+" and "+arch, help, "it acts on "+o.where)
 		}
 	}
-	if s.OS.Prepare.Set && !s.OS.Prepare.V {
+	if s.prepared() {
 		s.checkPrepared()
 	}
-	for _, c := range []struct {
-		field string
-		value Field[string]
-		used  bool
-		means string
-	}{
-		{"components.kine", s.Components.Kine, s.TwoNode.V, "two-node"},
-		{"components.golang", s.Components.Golang, s.UKI.V, "UKI"},
-	} {
-		if c.value.V != "" && !c.used {
-			s.report("CV0243", c.field, c.value.At, c.field+" does nothing: it is for "+c.means+" images", "remove it")
+	for i, a := range s.Arch {
+		if slices.ContainsFunc(s.Arch[:i], func(b Field[string]) bool { return a.V == b.V }) {
+			s.report("CV0243", "arch["+itoa(i)+"]", a.At, quoted(a.V)+" does nothing: arch has it already", "remove it")
 		}
 	}
 	for _, p := range s.OS.ImageByArch {
@@ -182,20 +174,23 @@ func (s *subject) checkArchitectures() {
 // be one that somebody prepared, and nothing else is done to it.
 func (s *subject) checkPrepared() {
 	where := s.OS.Prepare.At
-	if imagesText(s.Family) == "" && s.runs("ubuntu", "opensuse-leap") {
+	if imagesText(s.Family) == "" && !s.OS.ByArch.Set && s.runs("ubuntu", "opensuse-leap") {
 		s.report("CV0224", "os.prepare", where, "os.prepare is false, and the base image that CanvOS chooses is not prepared",
 			"name a prepared image in os.image"+at(s.OS.At)+", or remove os.prepare")
 	}
-	for _, o := range []struct {
-		field string
-		list  []Field[string]
-	}{{"packages", s.Packages}, {"run", s.Run}, {"dockerfile", []Field[string]{s.Dockerfile}}} {
-		if len(o.list) > 0 && o.list[0].V != "" {
-			s.report("CV0243", o.field, o.list[0].At, o.field+" does nothing: os.prepare is false, so the OS stage does not run",
+	for _, o := range options {
+		if slices.Contains(osStageOptions, o.field) && o.set(s.Family) {
+			s.report("CV0243", o.field, o.at(s.Family), o.field+" does nothing: os.prepare is false, so the OS stage does not run",
 				"remove "+o.field+", or os.prepare"+at(where), "it says that the base image holds already what the stage would do")
 		}
 	}
 }
+
+// osStageOptions are what the OS stage alone looks at. Two-node is not among
+// them: it says what the image is.
+var osStageOptions = []string{"updateKernel", "cisHardening", "disableSELinux", "maas", "gpu", "ubuntuPro", "packages", "run", "dockerfile"}
+
+func (s *subject) prepared() bool { return s.OS.Prepare.Set && !s.OS.Prepare.V }
 
 func (s *subject) ubuntuAMD64(arch string) bool { return s.runs("ubuntu") && arch == "amd64" }
 

@@ -3,6 +3,8 @@ package compile
 import (
 	"strconv"
 	"strings"
+
+	"canvos.dev/compile/plan"
 )
 
 // checkValues judges values that have the right kind and still mean nothing.
@@ -11,6 +13,9 @@ func (s *subject) checkValues() {
 		if strings.ContainsAny(p.V, " \t\n") || strings.HasPrefix(p.V, "-") {
 			s.report("CV0114", "packages["+itoa(i)+"]", p.At, quoted(p.V)+" is not the name of one package", "write each package as an entry of its own, options not at all")
 		}
+	}
+	if u := s.UbuntuPro; u.At != (plan.Pos{}) && !u.Env.Set && !u.File.Set {
+		s.report("CV0102", "ubuntuPro", u.At, "ubuntuPro has neither env nor file", `write ubuntuPro: env: "UBUNTU_PRO_TOKEN", or leave it out`)
 	}
 	if u := s.UbuntuPro; u.Env.V != "" && u.File.V != "" {
 		s.report("CV0114", "ubuntuPro", u.File.At, "ubuntuPro has both env and file", "keep one of them")

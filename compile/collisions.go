@@ -12,8 +12,8 @@ import (
 // Collisions finds images that would be published under one reference, and
 // images of one line that differ in what a line fixes, within and across
 // manifests: a set is the images of one. A family is compared with the first
-// that has the reference or line, so a hundred families on one tag are
-// ninety-nine problems.
+// that has the reference or line, and is where the problem stands, so a hundred
+// families on one tag are ninety-nine problems in ninety-nine places.
 func Collisions(sets [][]Image) []*problem.Problem {
 	var problems []*problem.Problem
 	type pair struct{ a, b *Family }
@@ -59,19 +59,22 @@ func Collisions(sets [][]Image) []*problem.Problem {
 	return problems
 }
 
-// collision is two families on one reference.
+// collision is family b on a reference of a. Its words name both, as families
+// that one comprehension makes have one place.
 func collision(a, b *Family, references []string) *problem.Problem {
 	p := problem.Problem{
 		Code:    "CV0301",
-		Message: "two families publish " + references[0],
-		At:      a.At, Also: []plan.Pos{b.At},
+		Message: "families " + quoted(a.Name) + " and " + quoted(b.Name) + " both publish " + references[0],
+		At:      b.At, Also: []plan.Pos{a.At},
 	}
-	p.Notes = append(p.Notes, "families "+quoted(a.Name)+" and "+quoted(b.Name)+sharing(references[1:]))
+	if also := sharing(references[1:]); also != "" {
+		p.Notes = append(p.Notes, also)
+	}
 	apart := differences(a, b)
 	if len(apart) == 0 {
 		p.Notes = append(p.Notes, "nothing that makes an image differs between them")
 		p.Help = "remove one of them, or take the version out of one"
-		return newProblem(a, p)
+		return newProblem(b, p)
 	}
 	p.Notes = append(p.Notes, "the tag does not carry "+strings.Join(apart, ", "))
 	p.Help = "give one of them another tag or repository"
@@ -79,7 +82,7 @@ func collision(a, b *Family, references []string) *problem.Problem {
 		slices.Sort(arches)
 		p.Help += ", or make one family with arch: [" + quotedList(slices.Compact(arches)) + "]"
 	}
-	return newProblem(a, p)
+	return newProblem(b, p)
 }
 
 func sharing(more []string) string {
@@ -87,9 +90,9 @@ func sharing(more []string) string {
 	case 0:
 		return ""
 	case 1:
-		return "; they also share " + more[0]
+		return "they also share " + more[0]
 	}
-	return "; they share " + itoa(len(more)) + " more references"
+	return "they share " + itoa(len(more)) + " more references"
 }
 
 // differences names what two families differ in that no reference carries.
@@ -106,7 +109,11 @@ func differences(a, b *Family) []string {
 	add("os.image", imagesText(a), imagesText(b))
 	add("the CanvOS release", a.Release.V, b.Release.V)
 	for _, o := range options {
-		add(o.field, o.text(a), o.text(b))
+		if x, y := o.text(a), o.text(b); isSecret("", o.field) && x != y {
+			out = append(out, o.field)
+		} else {
+			add(o.field, x, y)
+		}
 	}
 	add("channel", channelOf(a), channelOf(b))
 	return out

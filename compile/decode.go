@@ -167,6 +167,7 @@ func (d *diagnosis) family(name string, v cue.Value) Family {
 				}
 			}
 		case "ubuntuPro":
+			f.UbuntuPro.At = d.near(path + ".ubuntuPro")
 			for name, v := range fieldsOf(v) {
 				switch name {
 				case "env":
@@ -217,6 +218,7 @@ func (d *diagnosis) os(path string, v cue.Value) OS {
 		case "image":
 			if v.IncompleteKind() == cue.StructKind {
 				o.ImageByArch = pairs(v)
+				o.ByArch = Field[bool]{true, d.near(path + ".image"), true}
 			} else {
 				text(&o.Image, v)
 			}

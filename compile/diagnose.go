@@ -93,7 +93,13 @@ func (d *diagnosis) walk(path string, raw, def cue.Value) {
 	if d.said[path] && path != "" {
 		return
 	}
-	kind, want := raw.IncompleteKind(), def.IncompleteKind()
+	kind := raw.IncompleteKind()
+	if kind == cue.BottomKind && holdsFields(raw) {
+		def = branch(def, cue.StructKind)
+	} else {
+		def = branch(def, kind)
+	}
+	want := def.IncompleteKind()
 	switch {
 	case kind == cue.BottomKind && !holdsFields(raw):
 		d.broken(path, raw)
@@ -110,6 +116,24 @@ func (d *diagnosis) walk(path string, raw, def cue.Value) {
 	default:
 		d.leaf(path, raw, def)
 	}
+}
+
+// branch is what a definition that takes a struct or something else says of a
+// value of one kind: a value is judged by what it seems to be.
+func branch(def cue.Value, kind cue.Kind) cue.Value {
+	all := def.IncompleteKind()
+	if all&cue.StructKind == 0 || all == cue.StructKind || all == cue.TopKind {
+		return def
+	}
+	op, parts := def.Expr()
+	if op != cue.OrOp {
+		return def
+	}
+	parts = slices.DeleteFunc(parts, func(p cue.Value) bool { return p.IncompleteKind()&kind == 0 })
+	if len(parts) != 1 {
+		return def
+	}
+	return parts[0]
 }
 
 // holdsFields tells a struct in which something is an error from an error.
@@ -224,6 +248,11 @@ func (d *diagnosis) unknown(path, name string, names []string) {
 		}
 	case len(names) == 0 && last == "overlay":
 		p.Code, p.Message, p.Help = "CV0114", "overlay: "+quoted(name)+" is not an absolute path in the image", quoted("/"+strings.TrimLeft(name, "./"))
+	case len(names) == 0 && last == "image":
+		p.Code, p.Message, p.Notes = "CV0110", quoted(name)+" is not an architecture", []string{`arch is "amd64" or "arm64"`}
+		if meant := archAliases[name]; meant != "" {
+			p.Help = "write " + quoted(meant)
+		}
 	case len(names) == 0 && last == "acknowledge":
 		p.Code, p.Message, p.Help = "CV0130", quoted(name)+" is not the code of a problem", `codes are written "CV0203"; canvos explain lists them`
 	case len(names) == 0 && last == "labels":
@@ -258,9 +287,12 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 		return
 	}
 	name := lastLabel(path)
+	if i := strings.LastIndexByte(path, '['); i >= 0 && strings.HasSuffix(path, "]") {
+		name += path[i:] // which of a list
+	}
 	p := problem.Problem{Code: "CV0114", Path: path, At: valuePos(raw)}
 	shown := written(raw)
-	secret := strings.HasSuffix(path, ".ubuntuPro") || strings.HasSuffix(path, ".ubuntuPro.env")
+	_, secret := secretPath(path)
 	if secret {
 		shown = "the token itself" // or what may be it: not repeated
 	}
@@ -272,13 +304,21 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 		}
 	}
 	entry, _ := problem.Lookup(code)
+	reference, _ := raw.String()
+	why, help, notes := misnamed(reference)
+	named := raw.IncompleteKind() == cue.StringKind && why != ""
 	switch {
 	case raw.IncompleteKind() != cue.BottomKind && !value.IsConcrete():
-		p.Code, p.Message = "CV0008", name+" has no value: it is "+shown
+		p.Code, p.Message = "CV0008", name+" has no value"
+		if !secret {
+			p.Message += ": it is " + shown
+		}
 		p.Help = "say which value is meant"
 	case def.IncompleteKind() == cue.StructKind && raw.IncompleteKind() != cue.BottomKind:
 		// CUE's text is that of the whole definition.
 		p.Code, p.Message = "CV0103", name+" is "+kindText(cue.StructKind)+", not "+shown
+	case code == "CV0115" && named:
+		p.Code, p.Message, p.Help, p.Notes = code, why, help, notes
 	case code != "" && strings.HasPrefix(entry.Title, "not a"):
 		p.Code, p.Message, p.Notes = code, shown+" is "+entry.Title, []string{text}
 	case code != "":
@@ -289,8 +329,7 @@ func (d *diagnosis) leaf(path string, raw, def cue.Value) {
 		p.Message = name + " cannot be " + shown
 	}
 	if secret {
-		p.Hide = true
-		p.Help = `write ubuntuPro: env: "UBUNTU_PRO_TOKEN", the name of a variable, and take the token out of the history`
+		p.Help = secretHelp
 	} else if m := d.mend(raw, def); m != "" {
 		p.Help = m
 	} else if p.Code == "CV0109" {
@@ -322,7 +361,7 @@ func (d *diagnosis) mend(raw, def cue.Value) string {
 		}
 		if strings.TrimSpace(text) != "" {
 			plain, _, _ := strings.Cut(strings.TrimPrefix(text, "v"), "+")
-			tries = append(tries, quoted(archAliases[text]), quoted(mended(text)), quoted(plain), quoted("v"+text), quoted(text+".x"))
+			tries = append(tries, quoted(archAliases[text]), quoted(mended(text)), quoted(plain), quoted("v"+text), quoted(text+".x"), quoted("http://"+text))
 		}
 	}
 	if l := lastTexts(def); l != nil && text != "" {
@@ -369,7 +408,7 @@ func lastTexts(def cue.Value) []string {
 
 // mended is a text as names in registries are written.
 func mended(s string) string {
-	s = strings.ToLower(strings.TrimSpace(s))
+	s = strings.ToLower(withoutCredentials(strings.TrimSpace(s)))
 	if _, rest, ok := strings.Cut(s, "://"); ok {
 		s = rest
 	}
@@ -382,18 +421,12 @@ func mended(s string) string {
 	return strings.Trim(s, "-./")
 }
 
-// written is a value as the person wrote it, cut if it is long.
+// written is a value as the person wrote it.
 func written(v cue.Value) string {
-	text := ""
 	if lit, ok := v.Source().(*ast.BasicLit); ok {
-		text = lit.Value
-	} else {
-		text = fmt.Sprint(v)
+		return lit.Value
 	}
-	if r := []rune(text); len(r) > 60 {
-		text = string(r[:59]) + "…"
-	}
-	return text
+	return fmt.Sprint(v)
 }
 
 func kindText(k cue.Kind) string {

@@ -90,7 +90,7 @@ func TestCollisions(t *testing.T) {
 		t.Fatalf("%v", ps)
 	}
 	p := ps[0]
-	if p.Message != "two families publish docker.io/acme/ubuntu:k3s-1.29.8-v4.4.12-demo" || p.At != a.At || p.Also[0] != b.At ||
+	if p.Message != `families "store" and "store-arm" both publish docker.io/acme/ubuntu:k3s-1.29.8-v4.4.12-demo` || p.At != b.At || p.Also[0] != a.At ||
 		!strings.Contains(strings.Join(p.Notes, "\n"), "the architecture (amd64, arm64)") || !strings.Contains(p.Help, `arch: ["amd64", "arm64"]`) {
 		t.Errorf("%+v", p)
 	}
@@ -102,6 +102,30 @@ func TestCollisions(t *testing.T) {
 	two, _ := Images(&Manifest{Families: []Family{b}}, nil)
 	if ps := Collisions([][]Image{one, two}); codes(ps) != "CV0301" {
 		t.Errorf("across manifests: %v", ps)
+	}
+}
+
+// Every further family on a tag is a problem of its own, also where one
+// comprehension makes them all, at one place.
+func TestCollisionOfMany(t *testing.T) {
+	var apart, together []Family
+	for i := range 1000 {
+		f := k3sFamily("store-"+itoa(i), 7+10*i, "1.30.4")
+		apart = append(apart, f)
+		f.At.Line = 7
+		together = append(together, f)
+	}
+	for name, families := range map[string][]Family{"apart": apart, "together": together} {
+		_, ps := Images(&Manifest{Families: families}, nil)
+		if len(ps) != 999 {
+			t.Errorf("%s: %d problems", name, len(ps))
+			continue
+		}
+		for i, p := range ps {
+			if p.Code != "CV0301" || name == "apart" && (p.Family != families[i+1].Name || p.At != families[i+1].At || p.Also[0] != families[0].At) {
+				t.Fatalf("%s: %+v", name, p)
+			}
+		}
 	}
 }
 

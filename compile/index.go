@@ -28,7 +28,7 @@ func (x index) decls(at string, decls []ast.Decl) {
 	for _, d := range decls {
 		switch d := d.(type) {
 		case *ast.Field:
-			if name := labelName(d.Label); name != "" {
+			if name, _, err := ast.LabelName(d.Label); err == nil { // also ""
 				p := joined(at, name)
 				if _, ok := x[p]; !ok {
 					x[p] = posOf(d.Label.Pos())

@@ -28,6 +28,8 @@ func Judge(src Source, lk *lock.File) Judged {
 			ps = append(ps, p)
 		}
 	}
+	whole := Judged{Problems: ps}.OK() // else images may be missing
+	ps = append(ps, withhold(checkSources(m, lk, whole), nil)...)
 	return Judged{m, images, problem.Sort(ps)}
 }
 

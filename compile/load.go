@@ -68,7 +68,7 @@ func Load(src Source) (*Manifest, []*problem.Problem) {
 	ctx := cuecontext.New()
 	raw := ctx.BuildInstance(inst)
 	if err := raw.Err(); err != nil && !holdsFields(raw) {
-		return nil, problem.Sort(evaluation(err))
+		return nil, problem.Sort(withhold(evaluation(err), inst.Files))
 	}
 	if raw.IncompleteKind() != cue.StructKind && !holdsFields(raw) {
 		return nil, []*problem.Problem{noManifest("the package is not a struct of fields", src)}
@@ -93,13 +93,15 @@ func Load(src Source) (*Manifest, []*problem.Problem) {
 		}
 		m.partial = true
 	}
-	return m, problem.Sort(d.problems)
+	return m, problem.Sort(withhold(d.problems, inst.Files))
 }
 
 // instance finds and parses the files of the package.
 func instance(src Source) (*build.Instance, []*problem.Problem) {
 	m, err := newMount(src.FS)
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, []*problem.Problem{unreadable("cue.mod/module.cue", err, src)}
+	} else if err != nil {
 		return nil, []*problem.Problem{noManifest(err.Error(), src)}
 	}
 	m.intake = &intake{most: int64(src.Bounds.Bytes), counted: map[string]bool{}}
@@ -138,7 +140,7 @@ func instance(src Source) (*build.Instance, []*problem.Problem) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, []*problem.Problem{noManifest("there is no file "+quoted(src.Show(file)), src)}
 		} else if err != nil {
-			return nil, []*problem.Problem{failed("CV0009", "it cannot be read: "+reason(err), src.Show(file))}
+			return nil, []*problem.Problem{unreadable(file, err, src)}
 		}
 		// A file that cannot be parsed is loaded by itself, to say why.
 		if f, err := parser.ParseFile(file, b, parser.PackageClauseOnly); err != nil || f.PackageName() == "" {
@@ -147,6 +149,9 @@ func instance(src Source) (*build.Instance, []*problem.Problem) {
 			cfg.Package = f.PackageName()
 		}
 	default:
+		if _, err := fs.ReadDir(src.FS, src.Dir); errors.Is(err, fs.ErrPermission) {
+			return nil, []*problem.Problem{unreadable(src.Dir, err, src)}
+		}
 		if !HasCUE(src.FS, src.Dir) {
 			return nil, []*problem.Problem{noManifest("no CUE file in "+quoted(src.Show(src.Dir)), src)}
 		}
@@ -154,6 +159,9 @@ func instance(src Source) (*build.Instance, []*problem.Problem) {
 	inst := load.Instances([]string{arg}, cfg)[0]
 	if m.intake.refused != "" {
 		return nil, []*problem.Problem{m.intake.problem(src.Show)}
+	}
+	if inst.Err != nil && m.intake.unread != "" {
+		return nil, []*problem.Problem{unreadable(m.intake.unread, m.intake.why, src)}
 	}
 	if inst.Err != nil {
 		return nil, loading(inst.Err, src)
@@ -253,6 +261,15 @@ func importText(text string) string {
 func noManifest(why string, src Source) *problem.Problem {
 	p := failed("CV0002", why, "")
 	p.Help = "canvos init " + src.Show(src.Dir) + " makes a first manifest"
+	return p
+}
+
+// unreadable is a file or directory that is there and cannot be read.
+func unreadable(name string, err error, src Source) *problem.Problem {
+	p := failed("CV0009", "it cannot be read: "+reason(err), src.Show(name))
+	if errors.Is(err, fs.ErrPermission) {
+		p.Help = "look at its permissions"
+	}
 	return p
 }
 

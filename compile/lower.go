@@ -71,7 +71,8 @@ type madeImage struct {
 // walkRecipes goes through the recipes of images. Those whose recipe cannot be
 // made for want of a base image or component are left out, with a problem.
 func walkRecipes(m *Manifest, lk *lock.File, images []Image, in inputs) ([]madeImage, []*problem.Problem) {
-	w := &walk{m: m, lk: lk.Clone(), in: in, releases: releasesOf(m), families: map[*Family]*kitchen{}}
+	_, asks := in.(*questions)
+	w := &walk{m: m, lk: lk.Clone(), in: in, asks: asks, releases: releasesOf(m), families: map[*Family]*kitchen{}}
 	var made []madeImage
 	for i := range images {
 		if one, ok := w.image(&images[i]); ok {
@@ -85,6 +86,7 @@ type walk struct {
 	m        *Manifest
 	lk       *lock.File
 	in       inputs
+	asks     bool // nothing is made: steps need no identity
 	releases *releases
 	families map[*Family]*kitchen
 	problems []*problem.Problem
@@ -133,6 +135,9 @@ func (w *walk) image(img *Image) (madeImage, bool) {
 		steps = append(steps, whole...)
 		tops = append(tops, whole.top())
 	}
+	if w.asks {
+		return madeImage{}, true
+	}
 	last := w.step("image "+shortLine(img.Reference), img.At, tops, plan.Op{Image: imageOp(w.m, img)})
 	return madeImage{steps: append(steps, last), Image: plan.Image{
 		Reference:         img.Reference,
@@ -180,6 +185,9 @@ func (w *walk) then(c chain, name string, at plan.Pos, op plan.Op) chain {
 
 func (w *walk) step(name string, at plan.Pos, needs []plan.Digest, op plan.Op) plan.Step {
 	s := plan.Step{Name: name, Needs: needs, Op: op, At: at}
+	if w.asks {
+		return s
+	}
 	if err := s.Identify(w.lk.Recipe, w.lk.Format); err != nil {
 		panic(err) // strings and numbers encode
 	}

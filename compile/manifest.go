@@ -117,9 +117,10 @@ type OS struct {
 	At                    plan.Pos
 	Distribution, Version Field[string]
 	// Image is the base image; ImageByArch is set instead when it is given per
-	// architecture, sorted by it.
+	// architecture, sorted by it. ByArch is where that stands, also of none.
 	Image       Field[string]
 	ImageByArch []Pair
+	ByArch      Field[bool]
 	Prepare     Field[bool] // default: true
 }
 
@@ -140,6 +141,7 @@ type GPU struct {
 
 // Secret names where a secret comes from; never the secret.
 type Secret struct {
+	At        plan.Pos // nowhere if there is none
 	Env, File Field[string]
 }
 

@@ -3,6 +3,7 @@ package compile
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -47,7 +48,9 @@ const stdinFile = "-.cue"
 func newMount(user fs.FS) (mount, error) {
 	m := mount{user: user}
 	b, err := fs.ReadFile(user, "cue.mod/module.cue")
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		return m, err
+	} else if err != nil {
 		m.modfile, err = moduleFile("canvos.local/manifest@v0")
 		return m, err
 	}
@@ -101,6 +104,9 @@ func (m mount) Open(name string) (fs.File, error) {
 	}
 	f, err := m.user.Open(name)
 	if err != nil {
+		if m.intake != nil {
+			m.intake.failed(name, err)
+		}
 		return nil, err
 	}
 	info, err := f.Stat()

@@ -13,7 +13,8 @@ type option struct {
 	argument string // "" if canvos does it by itself
 	set      func(*Family) bool
 	at       func(*Family) plan.Pos
-	text     func(*Family) string // for comparing; never a secret
+	text     func(*Family) string         // for comparing; never a secret
+	word     func(*Family) *Field[string] // the value, if that is all
 }
 
 // options are in the manifest's order of fields.
@@ -72,10 +73,10 @@ var options = []option{
 
 // flag is an option that asks for something when it is true.
 func flag(field, argument string, get func(*Family) *Field[bool]) option {
-	return option{field, argument,
-		func(f *Family) bool { return get(f).V },
-		func(f *Family) plan.Pos { return get(f).At },
-		func(f *Family) string { return yesno(get(f).V) }}
+	return option{field: field, argument: argument,
+		set:  func(f *Family) bool { return get(f).V },
+		at:   func(f *Family) plan.Pos { return get(f).At },
+		text: func(f *Family) string { return yesno(get(f).V) }}
 }
 
 // given is an option that asks for something when it is written at all.
@@ -86,17 +87,18 @@ func given(field, argument string, get func(*Family) *Field[bool]) option {
 }
 
 func word(field, argument string, get func(*Family) *Field[string]) option {
-	return option{field, argument,
-		func(f *Family) bool { return get(f).V != "" },
-		func(f *Family) plan.Pos { return get(f).At },
-		func(f *Family) string { return get(f).V }}
+	return option{field: field, argument: argument,
+		set:  func(f *Family) bool { return get(f).V != "" },
+		at:   func(f *Family) plan.Pos { return get(f).At },
+		text: func(f *Family) string { return get(f).V },
+		word: get}
 }
 
 func list(field string, get func(*Family) []Field[string]) option {
-	return option{field, "",
-		func(f *Family) bool { return len(get(f)) > 0 },
-		func(f *Family) plan.Pos { return get(f)[0].At },
-		func(f *Family) string {
+	return option{field: field,
+		set: func(f *Family) bool { return len(get(f)) > 0 },
+		at:  func(f *Family) plan.Pos { return get(f)[0].At },
+		text: func(f *Family) string {
 			var words []string
 			for _, w := range get(f) {
 				words = append(words, w.V)
@@ -115,7 +117,7 @@ func pairsText(pairs []Pair) string {
 
 // imagesText is a family's base image, or images by architecture.
 func imagesText(f *Family) string {
-	if len(f.OS.ImageByArch) > 0 {
+	if f.OS.ByArch.Set {
 		return pairsText(f.OS.ImageByArch)
 	}
 	return f.OS.Image.V

@@ -62,6 +62,10 @@ func (r *recipe) baseImage() (string, asker, bool) {
 		}
 		return reference, by, true
 	}
+	if r.f.OS.ByArch.Set {
+		r.report(problem.Problem{Code: "CV0220", Message: "os.image names no base image for " + r.arch, Help: "add " + r.arch + `: "…"`, Path: "os.image." + r.arch, At: r.f.OS.ByArch.At})
+		return "", by, false
+	}
 	by.at = r.f.OS.At
 	reference, ok := r.parts.BaseImage(r.f.OS.Distribution.V, r.f.OS.Version.V, r.arch, r.f.UKI.V, r.f.FIPS.V)
 	if !ok {
@@ -96,9 +100,7 @@ func (r *recipe) provider(base chain) (chain, bool) {
 		c = r.then(c, "kubernetes "+kubernetes, r.At, plan.Op{Files: r.files(r.kubernetes(source))})
 	}
 	c = r.then(c, "finish "+r.platform, r.f.At, plan.Op{Files: r.files(r.finish()...)})
-	if r.prepares() {
-		c = r.nodeadm(c)
-	}
+	c = r.nodeadm(c)
 	if r.f.UKI.V {
 		c = r.trustedBoot(c, source)
 	}
@@ -245,7 +247,32 @@ func (r *recipe) finish() []plan.Action {
 			To:     "/usr/bin/etcdctl", Follow: true,
 		}))
 	}
+	if !r.prepares() {
+		as = append(as, r.expected()...)
+	}
 	return append(as, plan.Action{Touch: &plan.Touch{Path: "/etc/machine-id", Mode: "0444"}})
+}
+
+// expected are programs that no host can do without, and that a prepared base
+// has to hold: upstream's provider stage brings them, canvos's OS stage does
+// (difference prepared-programs). An overlay or a component may bring them too.
+func (r *recipe) expected() []plan.Action {
+	var as []plan.Action
+	expect := func(program string, more ...string) {
+		var paths []string
+		for _, dir := range []string{"/usr/bin", "/usr/local/bin", "/bin", "/opt/bin"} {
+			paths = append(paths, dir+"/"+program)
+		}
+		as = append(as, plan.Action{Expect: &plan.Expect{What: program, Paths: append(paths, more...)}})
+	}
+	if _, ok := r.parts.ContainerdPackage(r.f.Kubernetes.Distribution.V); ok {
+		// Wherever it lies, a unit starts it.
+		expect("containerd", "/etc/systemd/system/containerd.service", "/usr/lib/systemd/system/containerd.service", "/lib/systemd/system/containerd.service")
+	}
+	if r.downloadsEtcdctl() {
+		expect("etcdctl")
+	}
+	return as
 }
 
 func (r *recipe) thirdParty() plan.Digest {

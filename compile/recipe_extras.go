@@ -72,7 +72,7 @@ func (r *recipe) containerd(c chain) chain {
 // etcdctl is downloaded before v4.4.8; after that it comes with the third-party
 // programs: see finish. v4.0.2 has none.
 func (r *recipe) etcdctl(c chain) chain {
-	if r.parts.ThirdPartyImage != "" || !r.since("v4.0.3") {
+	if !r.downloadsEtcdctl() {
 		return c
 	}
 	dir := "/usr/bin"
@@ -89,6 +89,8 @@ func (r *recipe) etcdctl(c chain) chain {
 		"rm -f /tmp/etcd.tar.gz")
 	return r.ran(c, "etcdctl "+version, r.f.Release.At, &s, plan.Run{})
 }
+
+func (r *recipe) downloadsEtcdctl() bool { return r.parts.ThirdPartyImage == "" && r.since("v4.0.3") }
 
 // twoNode installs PostgreSQL and kine, which keep the state of two-node
 // clusters: from v4.4.4 on (differences postgresql-unit, kine-architecture).
@@ -134,7 +136,8 @@ func (r *recipe) twoNode(c chain) chain {
 
 // nodeadm installs what AWS's installer downloads for a Kubernetes version:
 // from v4.5.14 on. It is the one command of the provider stage, and runs in the
-// finished tree.
+// finished tree, also on a prepared base: that serves all versions, and cannot
+// hold what belongs to one.
 func (r *recipe) nodeadm(c chain) chain {
 	if r.f.Kubernetes.Distribution.V != "nodeadm" || r.f.OS.Distribution.V != "ubuntu" || !r.since("v4.5.14") {
 		return c

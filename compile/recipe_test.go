@@ -251,8 +251,10 @@ func TestKubernetesLinks(t *testing.T) {
 	}
 }
 
-// A prepared base has all that would have to be run, whatever the family asks.
-func TestPreparedRunsNothing(t *testing.T) {
+// A prepared base has all that the OS stage would run, whatever the family asks.
+// What cannot be done without is expected of it; what belongs to one version of
+// Kubernetes is run all the same.
+func TestPrepared(t *testing.T) {
 	f := prepared("a", 10, "1.30.4")
 	f.TwoNode, f.UpdateKernel, f.CISHardening = value(true, 1), value(true, 1), value(true, 1)
 	k := family(t, "v4.4.12", "ubuntu", "22.04", "kubeadm")
@@ -266,6 +268,48 @@ func TestPreparedRunsNothing(t *testing.T) {
 	for _, to := range []string{"/usr/local/share/ca-certificates/ca.crt", "/etc/ssl/certs/ca.crt"} {
 		if !strings.Contains(text, "copy /ca.crt of file:ca.crt to "+to) {
 			t.Errorf("the certificate is not at %s", to)
+		}
+	}
+	for _, c := range []struct {
+		tag, distribution, expects string
+		runs                       bool
+	}{
+		{"v4.0.2", "k3s", "", false},
+		{"v4.4.4", "k3s", "etcdctl", false},
+		{"v4.4.6", "kubeadm", "containerd etcdctl", false},
+		{"v4.4.12", "k3s", "", false},
+		{"v4.4.12", "kubeadm", "containerd", false},
+		{"v4.7.11", "kubeadm-fips", "containerd", false},
+		{"v4.7.13", "kubeadm", "", false},
+		{"v4.5.5", "nodeadm", "", false},
+		{"v4.9.38", "nodeadm", "", true},
+	} {
+		f := family(t, c.tag, "ubuntu", "22.04", c.distribution)
+		f.OS.Image, f.OS.Prepare, f.FIPS = value("registry.example/prepared:1", 1), value(false, 1), value(strings.HasSuffix(c.distribution, "fips"), 1)
+		p := lowered(t, &Manifest{FS: files(), Dir: ".", Families: []Family{f}})
+		if err := p.Check(); err != nil {
+			t.Error(err)
+		}
+		var expected []string
+		runs := false
+		for _, s := range p.Steps {
+			runs = runs || s.Op.Run != nil
+			if s.Op.Files == nil {
+				continue
+			}
+			for _, a := range s.Op.Files.Actions {
+				if a.Expect != nil {
+					expected = append(expected, a.Expect.What)
+				}
+			}
+		}
+		if got := strings.Join(expected, " "); got != c.expects || runs != c.runs {
+			t.Errorf("%s %s: expects %q, runs %v", c.tag, c.distribution, got, runs)
+		}
+		// Of a base that is not prepared nothing is expected: it is made so.
+		f.OS.Prepare.V = true
+		if text := lowered(t, &Manifest{FS: files(), Dir: ".", Families: []Family{f}}).Text(); strings.Contains(text, "\n  expect") {
+			t.Errorf("%s %s, to be prepared:\n%s", c.tag, c.distribution, text)
 		}
 	}
 }

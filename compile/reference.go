@@ -42,7 +42,7 @@ var (
 func ParseReference(s string) (Reference, error) {
 	var r Reference
 	rest := s
-	if i := strings.IndexByte(rest, '@'); i >= 0 {
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		rest, r.Digest = rest[:i], rest[i+1:]
 		if !digestForm.MatchString(r.Digest) {
 			return r, fmt.Errorf("%q is not a digest: sha256: and 64 hexadecimal digits", r.Digest)
@@ -50,6 +50,9 @@ func ParseReference(s string) (Reference, error) {
 	}
 	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') {
 		rest, r.Tag = rest[:i], rest[i+1:]
+		if len(r.Tag) > longestTag {
+			return r, fmt.Errorf("its tag has %d characters, a registry takes %d", len(r.Tag), longestTag)
+		}
 		if !tagForm.MatchString(r.Tag) {
 			return r, fmt.Errorf("%q is not a tag", r.Tag)
 		}

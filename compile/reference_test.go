@@ -3,6 +3,9 @@ package compile
 import (
 	"strings"
 	"testing"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/cuecontext"
 )
 
 func TestParseReference(t *testing.T) {
@@ -27,6 +30,25 @@ func TestParseReference(t *testing.T) {
 	for _, text := range []string{"", "https://docker.io/acme/ubuntu", "Acme/ubuntu", "my_host.sh/a", "docker.io/", "docker.io//a", "a:", "a:-x", "a@sha256:12", "docker.io/acme/ubuntu:" + strings.Repeat("t", 129), "a b", "-host.io/a", "host.io:port/a", "a_/b", "ubuntu:22.04:1"} {
 		if r, err := ParseReference(text); err == nil {
 			t.Errorf("%q is taken as %v", text, r)
+		}
+	}
+}
+
+// What canvos takes as the reference of one image, the schema takes too; and it
+// refuses most of what canvos refuses.
+func TestReferencesOfTheSchema(t *testing.T) {
+	def := definition(cuecontext.New(), false).LookupPath(cue.MakePath(cue.Str("families").Optional(), cue.Str("f").Optional(), cue.Str("mirrors").Optional(), cue.Str("thirdParty").Optional()))
+	if !def.Exists() {
+		t.Fatal("there is no such field")
+	}
+	digest := "sha256:" + strings.Repeat("a", 64)
+	for _, text := range []string{
+		"ubuntu:22.04", "acme/ubuntu:22.04", "a.b:5000/x:1", "localhost:5000/a:b", "[::1]:5000/a:1", "a__b/c.d/e--f:V1_x", "gcr.io/x@" + digest, "gcr.io/x:1@" + digest, "x:" + strings.Repeat("t", 128),
+		"", "ubuntu", "a.b:5000/x", "https://docker.io/a:1", "Acme/ubuntu:1", "docker.io/:1", "docker.io//a:1", "a:", "a:-x", "a@sha256:12", "x:" + strings.Repeat("t", 129), "a b:1", "-host.io/a:1", "a_/b:1", "ubuntu:22.04:1", "u:p@h/x:1",
+	} {
+		why, _, _ := misnamed(text)
+		if err := def.Unify(def.Context().Encode(text)).Err(); (err == nil) != (why == "") {
+			t.Errorf("%q: the schema says %v, canvos %q", text, err, why)
 		}
 	}
 }

@@ -78,5 +78,5 @@ func LoadRules(src Source) (policies, waivers Rules, ps []*problem.Problem) {
 			waivers = d.rules(name, v)
 		}
 	}
-	return policies, waivers, problem.Sort(d.problems)
+	return policies, waivers, problem.Sort(withhold(d.problems, inst.Files))
 }

@@ -33,6 +33,9 @@ func show(b *strings.Builder, path string, v reflect.Value) {
 		}
 		for i := range v.NumField() {
 			name := v.Type().Field(i).Name
+			if name == "At" && v.Field(i).IsZero() {
+				continue
+			}
 			if name == "At" {
 				fmt.Fprintf(b, "%s %s\n", path, place(v.Field(i)))
 				continue

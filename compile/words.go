@@ -11,13 +11,22 @@ import (
 )
 
 // newProblem completes a problem of a family: severity from the table of codes,
-// the path of the field from the family on.
+// the path of the field from the family on, values as they may be shown.
 func newProblem(f *Family, p problem.Problem) *problem.Problem {
 	e, ok := problem.Lookup(p.Code)
 	if !ok {
 		panic("compile: no entry for " + p.Code)
 	}
 	p.Severity = e.Severity
+	names := addressed.MatchString(p.Path)
+	told := p.Message
+	p.Message, p.Help = problem.Text(p.Message, names), problem.Text(p.Help, names)
+	for i, n := range p.Notes {
+		p.Notes[i] = problem.Text(n, names)
+	}
+	if names && p.Message != told && strings.Contains(p.Message, "…@") {
+		p.Notes = append(p.Notes, "credentials come from docker login, and never stand in a manifest")
+	}
 	if f != nil {
 		p.Family = f.Name
 		path := "families." + label(f.Name)

@@ -267,7 +267,7 @@ func (m *manifest) source() (compile.Source, error) {
 	return src, nil
 }
 
-// lines shows what the person wrote.
+// lines shows what the person wrote, but for secrets.
 func (d *door) lines(of ...*manifest) view.Lines {
 	read := map[string][]string{}
 	return func(file string, line int) (string, bool) {
@@ -281,7 +281,7 @@ func (d *door) lines(of ...*manifest) view.Lines {
 			} else {
 				b, _ = os.ReadFile(d.absolute(file)) // what cannot be read is not shown
 			}
-			text = strings.Split(string(b), "\n")
+			text = strings.Split(string(compile.Redacted(b)), "\n")
 			read[file] = text
 		}
 		if line < 1 || line > len(text) {

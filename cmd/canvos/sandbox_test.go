@@ -246,6 +246,60 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
+// burning are the attacks that a rule may hold in what is computed when it is tried;
+// none is there when it is read, since the tag is not known then.
+var burning = []struct{ name, lines, want string }{
+	{"a loop of loops", "_n: list.Range(0, 3000, 1)\n_x: len([for a in _n for b in _n for c in _n if a+b+c < len(#after.tag)-5 {a}])\n", "longer than"},
+	{"a range", "_x: len(list.Range(0, len(#after.tag)*100000000, 1))\n", "not evaluated: it"},
+	{"products of disjunctions", "_y: {t: #after.tag}" + ladder(14, " & ({a%d: 1} | {b%[1]d: 1} | {c%[1]d: %[2]d} | {d%[1]d: 1})") + "\n_x: len(_y.t)\n", "not evaluated: it"},
+	{"text that doubles", "_s0: \"xxxxxxxxxxxxxxxx\\(#after.tag)\"\n" + ladder(40, "_s%d: _s%[2]d + _s%[2]d\n") + "_x: len(_s40)\n", "not evaluated: it"},
+	{"structs of structs, written out", "_s0: {a: #after.tag, b: \"x\"}\n" + ladder(40, "_s%d: {a: _s%[2]d, b: _s%[2]d}\n") + "_x: len(json.Marshal(_s40))\n", "not evaluated: it"},
+	{"operators", "_x: len(#after.tag)" + strings.Repeat(" + 1", 40_000) + "\n", "40000 operators"},
+}
+
+// TestPolicyAttacks checks that what is written for policy list and policy test is
+// read with the same limits, and that rules are tried with them.
+func TestPolicyAttacks(t *testing.T) {
+	l := untrusted()
+	l.Wall = time.Second
+	try := func(t *testing.T, dir string, cases bool) string {
+		t.Helper()
+		var out, said strings.Builder
+		d := &door{limits: l, dir: dir, out: &out, err: &said, env: func(string) string { return "" }, format: "text"}
+		started := time.Now()
+		_, err := d.tryRules(t.Context(), []string{"images.cue"}, false, cases)
+		text := said.String()
+		t.Logf("%v: %v: %.300s", time.Since(started).Round(time.Millisecond), err, text)
+		switch {
+		case time.Since(started) > 8*time.Second:
+			t.Errorf("it took %v", time.Since(started))
+		case strings.Contains(text, "root:"), strings.Contains(text, "goroutine"), len(text) > 4000:
+			t.Errorf("it says %.4000s", text)
+		case err == nil && text != "":
+			t.Errorf("without an error it says %s", text)
+		}
+		return text
+	}
+	for _, a := range attacks {
+		t.Run(a.name, func(t *testing.T) {
+			_, dir := attacked(t, a.more, a.file)
+			text := try(t, dir, true)
+			if strings.Contains(a.want, "longer") && !strings.Contains(text, "longer than") {
+				t.Errorf("%q, want that it takes too long", text)
+			}
+		})
+	}
+	for _, b := range burning {
+		t.Run("when tried: "+b.name, func(t *testing.T) {
+			_, dir := attacked(t, "import \"list\"\nimport \"encoding/json\"\n_used: [list, json]\npolicies: burn: {\nseverity: \"deny\"\nmessage: \"burn\"\n#after: _\n"+b.lines+
+				"#violations: [if #after != null if _x > 0 {message: \"burned\"}]\ncases: one: {fires: true, after: tag: \"v1\"}\n}\n", nil)
+			if text := try(t, dir, true); !strings.Contains(text, b.want) || strings.Count(text, "error[") != 1 {
+				t.Errorf("%q, want %q", text, b.want)
+			}
+		})
+	}
+}
+
 // TestReadOnce checks that a file is read once, however often it is named.
 func TestReadOnce(t *testing.T) {
 	var overlay strings.Builder
@@ -313,60 +367,6 @@ func TestBudget(t *testing.T) {
 	}
 	if took := time.Since(started); took > 8*time.Second {
 		t.Errorf("it took %v", took)
-	}
-}
-
-// burning are the attacks that a rule may hold in what is computed when it is tried;
-// none is there when it is read, since the tag is not known then.
-var burning = []struct{ name, lines, want string }{
-	{"a loop of loops", "_n: list.Range(0, 3000, 1)\n_x: len([for a in _n for b in _n for c in _n if a+b+c < len(#after.tag)-5 {a}])\n", "longer than"},
-	{"a range", "_x: len(list.Range(0, len(#after.tag)*100000000, 1))\n", "not evaluated: it"},
-	{"products of disjunctions", "_y: {t: #after.tag}" + ladder(14, " & ({a%d: 1} | {b%[1]d: 1} | {c%[1]d: %[2]d} | {d%[1]d: 1})") + "\n_x: len(_y.t)\n", "not evaluated: it"},
-	{"text that doubles", "_s0: \"xxxxxxxxxxxxxxxx\\(#after.tag)\"\n" + ladder(40, "_s%d: _s%[2]d + _s%[2]d\n") + "_x: len(_s40)\n", "not evaluated: it"},
-	{"structs of structs, written out", "_s0: {a: #after.tag, b: \"x\"}\n" + ladder(40, "_s%d: {a: _s%[2]d, b: _s%[2]d}\n") + "_x: len(json.Marshal(_s40))\n", "not evaluated: it"},
-	{"operators", "_x: len(#after.tag)" + strings.Repeat(" + 1", 40_000) + "\n", "40000 operators"},
-}
-
-// TestPolicyAttacks checks that what is written for policy list and policy test is
-// read with the same limits, and that rules are tried with them.
-func TestPolicyAttacks(t *testing.T) {
-	l := untrusted()
-	l.Wall = time.Second
-	try := func(t *testing.T, dir string, cases bool) string {
-		t.Helper()
-		var out, said strings.Builder
-		d := &door{limits: l, dir: dir, out: &out, err: &said, env: func(string) string { return "" }, format: "text"}
-		started := time.Now()
-		_, err := d.tryRules(t.Context(), []string{"images.cue"}, false, cases)
-		text := said.String()
-		t.Logf("%v: %v: %.300s", time.Since(started).Round(time.Millisecond), err, text)
-		switch {
-		case time.Since(started) > 8*time.Second:
-			t.Errorf("it took %v", time.Since(started))
-		case strings.Contains(text, "root:"), strings.Contains(text, "goroutine"), len(text) > 4000:
-			t.Errorf("it says %.4000s", text)
-		case err == nil && text != "":
-			t.Errorf("without an error it says %s", text)
-		}
-		return text
-	}
-	for _, a := range attacks {
-		t.Run(a.name, func(t *testing.T) {
-			_, dir := attacked(t, a.more, a.file)
-			text := try(t, dir, true)
-			if strings.Contains(a.want, "longer") && !strings.Contains(text, "longer than") {
-				t.Errorf("%q, want that it takes too long", text)
-			}
-		})
-	}
-	for _, b := range burning {
-		t.Run("when tried: "+b.name, func(t *testing.T) {
-			_, dir := attacked(t, "import \"list\"\nimport \"encoding/json\"\n_used: [list, json]\npolicies: burn: {\nseverity: \"deny\"\nmessage: \"burn\"\n#after: _\n"+b.lines+
-				"#violations: [if #after != null if _x > 0 {message: \"burned\"}]\ncases: one: {fires: true, after: tag: \"v1\"}\n}\n", nil)
-			if text := try(t, dir, true); !strings.Contains(text, b.want) || strings.Count(text, "error[") != 1 {
-				t.Errorf("%q, want %q", text, b.want)
-			}
-		})
 	}
 }
 

@@ -83,11 +83,11 @@ func (q evaluation) source(files fs.FS) compile.Source {
 
 // show is how a path in the module is written.
 func (q evaluation) show(p string) string {
-	shown := q.Prefix + p
-	if q.From != "" {
-		shown = filepath.ToSlash(shownFrom(filepath.FromSlash(q.From), filepath.FromSlash(shown)))
+	at := strings.TrimSuffix(q.Prefix+p, "/.")
+	if q.From == "" {
+		return at
 	}
-	return strings.TrimSuffix(shown, "/.")
+	return filepath.ToSlash(shownFrom(filepath.FromSlash(q.From), filepath.FromSlash(at)))
 }
 
 // evaluate evaluates one manifest. However often it names a file, that is read

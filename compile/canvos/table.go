@@ -56,7 +56,7 @@ var Table = []Argument{
 
 	// Versions of components.
 	{"PE_VERSION", Provider, "components.agent", "string", "also in the tag", text(func(i Image) string { return i.Components.Agent })},
-	{"KAIROS_VERSION", Provider, "components.kairos", "string", "", text(func(i Image) string { return i.Components.Kairos })},
+	{"KAIROS_VERSION", Provider, "components.kairos", "string", "not of UKI images in v4.9", text(func(i Image) string { return i.Components.Kairos })},
 	{"KAIROS_INIT_VERSION", Provider, "components.kairosInit", "string", "", text(func(i Image) string { return i.Components.KairosInit })},
 	{"KUBEADM_PROVIDER_VERSION", Provider, "components.provider", "string", "kubeadm and kubeadm-fips", provider("kubeadm", "kubeadm-fips")},
 	{"K3S_PROVIDER_VERSION", Provider, "components.provider", "string", "k3s", provider("k3s")},
@@ -66,7 +66,7 @@ var Table = []Argument{
 	{"K3S_FLAVOR_TAG", Provider, "components.flavor", "string", "k3s", flavor("k3s")},
 	{"RKE2_FLAVOR_TAG", Provider, "components.flavor", "string", "rke2", flavor("rke2")},
 	{"KINE_VERSION", Provider, "components.kine", "string", "two-node images", text(func(i Image) string { return i.Components.Kine })},
-	{"SPECTRO_LUET_VERSION", Provider, "components.luet", "string", "", text(func(i Image) string { return i.Components.Luet })},
+	{"SPECTRO_LUET_VERSION", Provider, "components.luet", "string", "in the repository's path from v4.3.3 on", text(func(i Image) string { return i.Components.Luet })},
 	{"BUILDER_3RDPARTY_VERSION", Provider, "components.thirdParty", "string", "", text(func(i Image) string { return i.Components.ThirdParty })},
 	{"ALPINE_TAG", Provider, "components.alpine", "string", "helper image", text(func(i Image) string { return i.Components.Alpine })},
 	{"OSBUILDER_VERSION", Provider, "components.osbuilder", "string", "UKI images; else the installer", text(func(i Image) string { return i.Components.Osbuilder })},

@@ -23,6 +23,7 @@ type Action struct {
 	Touch  *Touch  `json:"touch,omitempty"`
 	Remove *Remove `json:"remove,omitempty"`
 	Attr   *Attr   `json:"attr,omitempty"`
+	Expect *Expect `json:"expect,omitempty"`
 }
 
 // Copy lays a tree or a file of a source over the root filesystem.
@@ -97,4 +98,12 @@ type Attr struct {
 	Mode     string `json:"mode,omitempty"`
 	Owner    string `json:"owner,omitempty"`
 	Optional bool   `json:"optional,omitempty"` // Path may be absent
+}
+
+// Expect changes nothing: one of Paths must be there by now. It is how a plan
+// says what a prepared base image has to hold; an engine that finds none of them
+// reports an error.
+type Expect struct {
+	What  string   `json:"what"` // for people: "containerd"
+	Paths []string `json:"paths"`
 }

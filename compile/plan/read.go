@@ -257,7 +257,7 @@ func (o Op) count() int {
 
 func (a Action) check() error {
 	n := 0
-	for _, set := range []bool{a.Copy != nil, a.Write != nil, a.Mkdir != nil, a.Link != nil, a.Touch != nil, a.Remove != nil, a.Attr != nil} {
+	for _, set := range []bool{a.Copy != nil, a.Write != nil, a.Mkdir != nil, a.Link != nil, a.Touch != nil, a.Remove != nil, a.Attr != nil, a.Expect != nil} {
 		if set {
 			n++
 		}
@@ -286,6 +286,10 @@ func (a Action) check() error {
 		paths = []string{a.Attr.Path}
 		if a.Attr.Mode != "" {
 			modes = []string{a.Attr.Mode}
+		}
+	case a.Expect != nil:
+		if paths = a.Expect.Paths; len(paths) == 0 {
+			return errors.New("it expects nothing")
 		}
 	}
 	for _, p := range paths {

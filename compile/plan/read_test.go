@@ -151,6 +151,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"two actions", func(p *Plan) { p.Steps[3].Op.Files.Actions[2].Link = &Link{}; again(p, 3) }, "action 3: it does 2 things"},
 		{"path", func(p *Plan) { p.Steps[3].Op.Files.Actions[2].Write.Path = "/a/../b"; again(p, 3) }, `"/a/../b" is not an absolute, clean path`},
 		{"mode", func(p *Plan) { p.Steps[3].Op.Files.Actions[2].Write.Mode = "644"; again(p, 3) }, `"644" is not a mode`},
+		{"expectation of nothing", func(p *Plan) { p.Steps[3].Op.Files.Actions[2] = Action{Expect: &Expect{What: "x"}}; again(p, 3) }, "it expects nothing"},
 		{"compression", func(p *Plan) { p.Steps[3].Op.Files.Compression = "xz"; again(p, 3) }, `compression "xz"`},
 		{"needs of a base", func(p *Plan) { p.Steps[1].Needs = []Digest{p.Steps[0].ID}; again(p, 1) }, "it has 1 needs, not 0"},
 		{"needs of an image", func(p *Plan) { p.Steps[4].Needs = nil; again(p, 4) }, "it has 0 needs, not 1"},

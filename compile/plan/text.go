@@ -159,6 +159,8 @@ func (a Action) text(names map[Digest]string) string {
 			s += ", if there"
 		}
 		return s
+	case a.Expect != nil:
+		return "expect " + a.Expect.What + ", at " + strings.Join(a.Expect.Paths, " or ")
 	}
 	return "nothing"
 }

@@ -65,6 +65,7 @@ var later = []Entry{
 		Explanation: []string{
 			"Preparing an operating system installs packages, which means running programs in the image. The embedded engine only moves files.",
 			"Use BuildKit (--buildkit or BUILDKIT_HOST), or a base image that is prepared already, with os.prepare: false.",
+			"nodeadm's installer runs for each version of Kubernetes (from v4.5.14 on, on Ubuntu), after the components are in the image: no base image can hold what it makes, prepared or not.",
 		},
 		Sources: []string{"CanvOS Earthfile, +base-image"},
 	},
@@ -97,7 +98,8 @@ var later = []Entry{
 	{
 		Code: "CV0605", Severity: Error, Room: "engine", Title: "the base image is not prepared",
 		Explanation: []string{
-			"os.prepare: false says that the image holds already all that the OS stage would do. It does not: an identity in /etc/machine-id would be shared by all hosts, and a two-node image needs kine and PostgreSQL.",
+			"os.prepare: false says that the image holds already all that the OS stage would do. It does not: an identity in /etc/machine-id would be shared by all hosts, a two-node image needs kine and PostgreSQL, kubeadm up to v4.7.11 needs containerd, and releases from v4.0.3 to v4.4.6 need etcdctl.",
+			"CanvOS's own +base-image stage makes neither of the last two: its provider stage does. An overlay may bring them as well.",
 			"Prepare the image, name another one, or leave os.prepare out and use an engine that runs commands.",
 		},
 		Sources: []string{"CanvOS Earthfile, +base-image and +provider-image"},

@@ -3,9 +3,10 @@ package problem
 // machines: operating systems, architectures and hardware.
 var machines = []Entry{
 	{
-		Code: "CV0220", Severity: Error, Room: "compile", Title: "the operating system needs a base image",
+		Code: "CV0220", Severity: Error, Room: "compile", Title: "a base image is missing",
 		Explanation: []string{
 			"CanvOS has base images of its own for ubuntu and opensuse-leap only. For rhel and sles (and any other, in the 4.10 line) nothing would be built upon.",
+			"Images that are named for each architecture are named for all of them: that another one would be built on CanvOS's own image, unprepared, is never meant by os.image: {amd64: …}.",
 			"Name one in os.image.",
 		},
 		Constraints: []string{"C15"},
@@ -103,7 +104,8 @@ var machines = []Entry{
 	{
 		Code: "CV0243", Severity: Warning, Room: "compile", Title: "an option that does nothing on this system",
 		Explanation: []string{
-			"With os.prepare: false the OS stage does not run, so packages, run and dockerfile do nothing. components.kine is for two-node images, components.golang for UKI images.",
+			"With os.prepare: false the OS stage does not run, so what it alone looks at does nothing: packages, run, dockerfile, updateKernel, cisHardening, disableSELinux, ubuntuPro, gpu, maas.",
+			"Versions and registries of components do nothing where another field names the whole image (os.image, mirrors.thirdParty), where the release fixes them (Kairos of UKI images in v4.9), or where the images have no such part: kine is for two-node images, osbuilder, alpine and golang for UKI images, drbd for a dockerfile.",
 			"cisHardening and Ubuntu Pro act on Ubuntu and amd64 only. updateKernel acts on ubuntu and opensuse-leap for amd64, and on rhel and sles. CanvOS ignores them elsewhere without a word.",
 			"Remove the option, or do its work in the base image. In a family of several architectures the image for amd64 would have it and the other not; two families say so openly.",
 		},

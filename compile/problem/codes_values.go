@@ -126,7 +126,7 @@ var values = []Entry{
 			"The value has the right kind, but is none of those the field allows, or not of its form. Empty texts count: an empty value in CanvOS overrides a default instead of asking for it.",
 			"The message says what is allowed. To ask for the default leave the field out.",
 		},
-		Constraints: []string{"C45"},
+		Constraints: []string{"C45", "C51"},
 		Sources:     []string{"the schema's comment on the field"},
 	},
 	{
@@ -254,6 +254,22 @@ var values = []Entry{
 		Explanation: []string{
 			"sources maps a reference, or the first parts of one, to a place: oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, or the name of another registry. dir: holds one image and needs a whole reference. Paths are relative to the manifest and inside the module.",
 			"Correct the entry.",
+		},
+		Sources: []string{"canvos"},
+	},
+	{
+		Code: "CV0135", Severity: Warning, Room: "compile", Title: "a source that nothing is read from",
+		Explanation: []string{
+			"No image of the manifest needs a reference that begins with what the entry of sources stands for. Mistyped, it would let the network be asked for what should come from a mirror or a layout.",
+			"Correct it or remove it. `canvos lock` shows which references are needed.",
+		},
+		Sources: []string{"canvos"},
+	},
+	{
+		Code: "CV0136", Severity: Warning, Room: "compile", Title: "a place of a source that is not there",
+		Explanation: []string{
+			"An image is read from a layout or archive that is not there. It may be carried in for the build, so where manifests are only looked at it is no error; whoever locks or builds needs it.",
+			"Carry it in, or correct the path.",
 		},
 		Sources: []string{"canvos"},
 	},

@@ -54,15 +54,31 @@ func cannot(i plan.Image, steps map[plan.Digest]plan.Step) *exec.CheckError {
 		c.Help = "name an image that holds them: os: {image: \"…\", prepare: false}"
 	default:
 		c.Code = "CV0601"
-		var names []string
+		var names, later []string
 		for _, r := range runs {
 			names = append(names, r.Name)
+			if changesFiles(r.ID, steps) {
+				c.Step, later = r, append(later, r.Name)
+			}
+		}
+		if len(later) > 0 {
+			// No prepared image can hold what is made on top of the components.
+			slices.Sort(later)
+			c.Reason = "its Kubernetes is installed by commands (" + some(slices.Compact(later), 3) + "), which the embedded engine cannot run"
+			c.Help = "build it with CanvOS; canvos plan -o json has its arguments"
+			break
 		}
 		slices.Sort(names)
 		c.Reason = "its OS stage runs commands (" + some(slices.Compact(names), 3) + "), which the embedded engine cannot"
 		c.Help = "name an image that is prepared already: os: {image: \"…\", prepare: false}"
 	}
 	return c
+}
+
+// changesFiles says whether a step works on what files were put into: it comes
+// after the OS stage then.
+func changesFiles(id plan.Digest, steps map[plan.Digest]plan.Step) bool {
+	return slices.ContainsFunc(steps[id].Needs, func(n plan.Digest) bool { return steps[n].Op.Files != nil || changesFiles(n, steps) })
 }
 
 // runsBelow are the Run steps that a step needs, in the order they are met.

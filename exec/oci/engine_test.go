@@ -463,6 +463,32 @@ func TestPrepared(t *testing.T) {
 	}
 }
 
+// What a plan expects of a prepared base may also come with a component.
+func TestExpected(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		base    []entry
+		actions []plan.Action
+		want    string
+	}{
+		{"in the base", []entry{file("usr/bin/tool", ""), sym("bin", "usr/bin")}, nil, ""},
+		{"laid over", []entry{file("etc/x", "")}, []plan.Action{write("/opt/tool", "")}, ""},
+		{"nowhere", []entry{file("usr/bin/tools", "")}, nil,
+			"CV0605 docker.io/acme/base:22.04: it is not prepared: there is no tool: nothing is at /bin/tool or /opt/tool"},
+	} {
+		l := newLab(t, Rule{"docker.io", "oci:images"})
+		l.writeAll("images", layoutOf(t, map[string]built{baseImage: plainImage(t, amd64, c.base...)}))
+		d := draw(t)
+		base := d.step("base", plan.Op{Base: &plan.Base{Source: d.source(l, baseImage, amd64), Platform: amd64, Prepared: true}})
+		expect := plan.Action{Expect: &plan.Expect{What: "tool", Paths: []string{"/bin/tool", "/opt/tool"}}}
+		d.image(published, "demo", plan.ImageOp{}, d.files(base, append(c.actions, expect, write("/x", ""))...))
+		_, err := (&Engine{Sources: l.sources, Target: &Layout{Dir: filepath.Join(t.TempDir(), "out"), Store: l.sources.Store}}).Run(t.Context(), d.Plan, func(exec.Event) {})
+		if c.want == "" && err != nil || c.want != "" && !strings.HasPrefix(code(err), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	d := draw(t)
 	base := d.step("base", plan.Op{Base: &plan.Base{Source: "sha256:1", Platform: amd64}})
@@ -475,18 +501,23 @@ func TestCheck(t *testing.T) {
 		d.image(family+":1", family, plan.ImageOp{}, run)
 		d.Images[len(d.Images)-1].Arguments = map[string]string{argument: "true"}
 	}
+	d.image("n:1", "nodeadm", plan.ImageOp{}, d.step("install", plan.Op{Run: &plan.Run{Platform: amd64, Script: "false"}}, plain))
 	d.image("p:1", "prepared", plan.ImageOp{}, plain)
 	err := (&Engine{}).Check(d.Plan)
 	got := map[string]string{}
 	for _, c := range checkErrors(err) {
 		family := strings.Split(c.Reason, `"`)[1]
-		if got[family] != "" || c.Help == "" || c.Step.Name != "os stage" || c.Step.At.Line != 2 {
+		if got[family] != "" || c.Help == "" || (c.Step.Name != "os stage" || c.Step.At.Line != 2) && family != "nodeadm" {
 			t.Errorf("%+v", c)
 		}
 		got[family] = c.Code
 	}
-	if want := "map[gpu:CV0604 maas:CV0603 os:CV0601 uki:CV0602]"; fmt.Sprint(got) != want {
+	if want := "map[gpu:CV0604 maas:CV0603 nodeadm:CV0601 os:CV0601 uki:CV0602]"; fmt.Sprint(got) != want {
 		t.Errorf("%v: %v", got, err)
+	}
+	// Runs on top of the components are no work of an OS stage.
+	if want := "install: family \"nodeadm\": its Kubernetes is installed by commands (install), which the embedded engine cannot run"; !strings.Contains(err.Error(), want) {
+		t.Errorf("no %q in %v", want, err)
 	}
 	only := d.Plan
 	only.Images = []plan.Image{d.Images[len(d.Images)-1]}

@@ -128,6 +128,12 @@ func (r *run) files(ctx context.Context, s plan.Step, emit func(exec.Event)) (*m
 	change, tree, err := before.tree.Apply(ctx, *s.Op.Files, func(d plan.Digest) (rootfs.Source, error) {
 		return r.tree(ctx, treeKey{d, platform, archives[d]})
 	})
+	if missing, ok := errors.AsType[*rootfs.MissingError](err); ok && before.prepared != "" {
+		return nil, &SourceError{
+			Code: "CV0605", Reference: before.prepared, Reason: "it is not prepared: " + missing.Error(),
+			Help: "put it into the image, lay it over with overlay, or leave os.prepare out", Err: err,
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,7 @@ package registry
 
 import (
 	"context"
-	"strings"
 
-	"github.com/docker/cli/cli/config"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 )
@@ -32,19 +30,10 @@ func (c *Client) Account(ctx context.Context, reference string) (string, error) 
 // of a host: "docker-credential-pass"; "" if they are in the configuration itself,
 // or it cannot be read.
 func DockerHelper(host string) string {
-	if host == "docker.io" || host == name.DefaultRegistry {
-		host = authn.DefaultAuthKey
-	}
-	f, err := config.Load("") // where DOCKER_CONFIG says
+	reg, err := name.NewRegistry(host)
 	if err != nil {
 		return ""
 	}
-	helper := f.CredentialsStore
-	if own, ok := f.CredentialHelpers[host]; ok {
-		helper = own
-	}
-	if strings.TrimSpace(helper) == "" {
-		return ""
-	}
-	return "docker-credential-" + helper
+	program, _ := helperOf(reg)
+	return program
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -91,7 +90,7 @@ func helperError(err error, of authn.Resource) error {
 // helperOf is the helper that Docker's configuration names for a host, and what it
 // is asked for; "" if there is none.
 func helperOf(of authn.Resource) (program, key string) {
-	file, err := config.Load(os.Getenv("DOCKER_CONFIG"))
+	file, err := config.Load("") // where DOCKER_CONFIG says
 	if err != nil {
 		return "", ""
 	}

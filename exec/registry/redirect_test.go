@@ -22,7 +22,6 @@ import (
 // stranger is a host that was not meant: it keeps what it is sent.
 type stranger struct {
 	*httptest.Server
-	answer http.HandlerFunc
 
 	mu   sync.Mutex
 	sent []string // method, authorization and body

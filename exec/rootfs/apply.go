@@ -68,6 +68,8 @@ func (a *applying) do(action plan.Action) error {
 		deed, err = "remove "+action.Remove.Path, a.remove(*action.Remove)
 	case action.Attr != nil:
 		deed, err = "change "+action.Attr.Path, a.attr(*action.Attr)
+	case action.Expect != nil:
+		return a.expect(*action.Expect)
 	default:
 		err = fmt.Errorf("an action that says nothing")
 	}
@@ -327,4 +329,31 @@ func parseOwner(s string) (uid, gid int, err error) {
 		return 0, 0, fmt.Errorf("owner %q is not UID:GID in numbers", s)
 	}
 	return int(a), int(b), nil
+}
+
+// MissingError says that nothing is where a plan expects something.
+type MissingError struct {
+	What  string
+	Paths []string
+}
+
+func (e *MissingError) Error() string {
+	const most = 2
+	places := e.Paths
+	if len(places) > most+1 {
+		places = append(places[:most:most], fmt.Sprintf("%d other places", len(places)-most))
+	}
+	return fmt.Sprintf("there is no %s: nothing is at %s", e.What, strings.Join(places, " or "))
+}
+
+func (a *applying) expect(t plan.Expect) error {
+	for _, p := range t.Paths {
+		if err := clean(p); err != nil {
+			return err
+		}
+		if at, err := a.root.walk(p, true); err == nil && at.node != nil {
+			return nil
+		}
+	}
+	return &MissingError{t.What, t.Paths}
 }

@@ -171,8 +171,13 @@ func TestLimits(t *testing.T) {
 	for job, want := range map[string]Cause{
 		"spin": Time, "grow": Memory, "huge": Memory, "recurse": Stack, "talk": Answer, "panic": Crashed,
 	} {
+		c := command(fstest.MapFS{})
+		if want != Time { // on a busy machine the other ends take their time
+			c.Limits.Wall, c.Limits.Most = time.Minute, time.Minute
+		}
 		started := time.Now()
-		_, err := run(t, fstest.MapFS{}, job, "")
+		var out []string
+		err := c.Run(context.Background(), work{job, ""}, &out)
 		var e *Error
 		if !errors.As(err, &e) || e.Cause != want {
 			t.Errorf("%s: %v, not %s", job, err, want)
@@ -181,7 +186,7 @@ func TestLimits(t *testing.T) {
 		if text := e.Error(); strings.ContainsAny(text, "\n") || len(text) > 120 {
 			t.Errorf("%s: %q is not one line", job, text)
 		}
-		if took := time.Since(started); took > 10*time.Second {
+		if took := time.Since(started); want == Time && took > 30*time.Second {
 			t.Errorf("%s took %v", job, took)
 		}
 	}

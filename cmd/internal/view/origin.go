@@ -112,6 +112,8 @@ func (o Origin) reads(op plan.Op, sources map[plan.Digest]plan.Source) [][]strin
 			lines = append(lines, []string{"removes", a.Remove.Path})
 		case a.Attr != nil:
 			lines = append(lines, []string{"changes", a.Attr.Path, strings.TrimSpace(a.Attr.Mode + " " + a.Attr.Owner)})
+		case a.Expect != nil:
+			lines = append(lines, []string{"expects", a.Expect.Paths[0], a.Expect.What})
 		}
 	}
 	return lines

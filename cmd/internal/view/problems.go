@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -108,22 +109,39 @@ func excerpt(w io.Writer, s Style, at plan.Pos, line string, digits int, colour 
 	line = strings.TrimRight(line, "\r\n")
 	start := min(max(at.Column-1, 0), len(line))
 	end := start + tokenLength(line[start:])
-	indent := escape(expand(line[:start]), false)
-	width := max(utf8.RuneCountInString(escape(expand(line[start:end]), false)), 1)
+	// What stands there is cut as it is shown: without tabs, and doing nothing.
+	wide := func(text string) int { return utf8.RuneCountInString(escape(expand(text), false)) }
+	text, indent, width := window([]rune(safeLine(expand(line))), wide(line[:start]), wide(line[start:end]))
 
-	const most = 160 // a line of generated CUE would push everything else off the screen
-	text := safeLine(expand(line))
-	if r := []rune(text); len(r) > most {
-		text = string(r[:most-1]) + "…"
-		width = max(min(width, most-utf8.RuneCountInString(indent)), 1)
-	}
 	gutter := fmt.Sprintf("%*d", digits+1, at.Line)
 	fmt.Fprintf(w, "  %s %s %s\n", s.paint(gutter, faint), s.paint(s.bar(), faint), text)
-	if at.Column == 0 || utf8.RuneCountInString(indent) >= most {
+	if at.Column == 0 {
 		return
 	}
 	fmt.Fprintf(w, "  %s %s %s%s\n", strings.Repeat(" ", digits+1), s.paint(s.bar(), faint),
-		strings.Repeat(" ", utf8.RuneCountInString(indent)), s.paint(strings.Repeat("^", width), bold, colour))
+		strings.Repeat(" ", indent), s.paint(strings.Repeat("^", max(width, 1)), bold, colour))
+}
+
+// window cuts a line that would push everything else off the screen to what is
+// around a place in it: where that is then, and how much of its width is left.
+func window(line []rune, at, width int) (text string, column, left int) {
+	const most, before = 160, 40
+	if len(line) <= most {
+		return string(line), at, width
+	}
+	from := 0
+	if at+width > most-1 { // else the line's beginning tells more
+		from = min(max(at-before, 0), len(line)-most)
+	}
+	to := from + most
+	shown := slices.Clone(line[from:to])
+	if from > 0 {
+		shown[0] = '…'
+	}
+	if to < len(line) {
+		shown[most-1] = '…'
+	}
+	return string(shown), at - from, min(width, to-at)
 }
 
 func expand(text string) string { return strings.ReplaceAll(text, "\t", tab) }

@@ -48,7 +48,7 @@ var problems = []*problem.Problem{
 	},
 	{
 		Code: "CV0301", Severity: problem.Error,
-		Message: `two families publish docker.io/acme/ubuntu:k3s-1.30.4-v4.4.12-demo`,
+		Message: `families "store" and "store-arm" both publish docker.io/acme/ubuntu:k3s-1.30.4-v4.4.12-demo`,
 		Help:    "give one of them another tag or repository",
 		At:      plan.Pos{File: "images.cue", Line: 6, Column: 2},
 		Also:    []plan.Pos{{File: "images.cue", Line: 11, Column: 2}, {File: "more.cue", Line: 3, Column: 1}},
@@ -99,6 +99,37 @@ func TestTokenLength(t *testing.T) {
 	} {
 		if got := text[:tokenLength(text)]; got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+// A long line is shown around the place, wherever that is.
+func TestWindow(t *testing.T) {
+	filler := strings.Repeat("x", 300)
+	for _, c := range []struct{ line, token string }{
+		{`a: "here", ` + filler, `"here"`},
+		{filler + ` "here" ` + filler, `"here"`},
+		{filler + ` "here"`, `"here"`},
+		{filler + ` "` + filler + `"`, `"` + strings.Repeat("x", 100)},
+		{"\t\tä" + filler + `ä"hére"`, `"hére"`},
+		{`a: "` + filler + `"`, `"` + strings.Repeat("x", 100)},
+		{strings.Repeat("\t", 100) + `"here"`, `"here"`},
+		{`"here"`, `"here"`},
+		{filler, strings.Repeat("x", 100)},
+	} {
+		column := strings.Index(c.line, c.token) + 1
+		var b bytes.Buffer
+		excerpt(&b, Style{}, plan.Pos{File: "a", Line: 7, Column: column}, c.line, 1, red)
+		lines := strings.Split(b.String(), "\n")
+		text, marks := []rune(lines[0]), []rune(lines[1])
+		first, width := strings.IndexRune(lines[1], '^'), strings.Count(lines[1], "^")
+		if len(text) > 175 || len(marks) > len(text) || first < 0 {
+			t.Errorf("%.20s…\n%s", c.line, b.String())
+			continue
+		}
+		marked := string(text[first : first+width])
+		if !strings.HasPrefix(marked, c.token) && !strings.HasPrefix(c.token, strings.TrimSuffix(marked, "…")) {
+			t.Errorf("%q is marked, not %q, in\n%s", marked, c.token, b.String())
 		}
 	}
 }
