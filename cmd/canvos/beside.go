@@ -25,29 +25,30 @@ type beside struct {
 // besides reads what --policy names. What lies in the repository is part of what
 // is reviewed, so its rules are those of base, as a manifest's own are.
 func (r *reviewing) besides(ctx context.Context, base, head *side) (all beside, err error) {
-	seen := map[string]bool{} // packages that were read
+	seen, onDisk := map[string]bool{}, map[string]bool{}
 	for _, arg := range r.policies {
 		versions, err := r.versionsOf(ctx, arg, base, head)
 		if err != nil {
 			return all, err
 		}
 		var rules [2][]ruleFile
+		var found [2]int
 		for i, v := range versions {
-			if rules[i], err = r.rulesIn(ctx, []*side{base, head}[i].time, v); err != nil {
+			if rules[i], found[i], err = r.rulesIn(ctx, []*side{base, head}[i].time, v, seen); err != nil {
 				return all, err
 			}
 		}
 		was, now := rules[0], rules[1]
-		if len(was)+len(now) == 0 {
+		if found == [2]int{} {
 			// It is not of the repository: a person put it there.
-			if was, err = r.rulesAt(ctx, arg, *r.trusted, seen); err != nil {
+			if was, err = r.rulesAt(ctx, arg, *r.trusted, onDisk); err != nil {
 				return all, err
 			}
-			if len(was) == 0 {
+			if len(onDisk) == 0 {
 				return all, fail(exitError, "a package with a field policies or waivers", "no policies in %s", arg)
 			}
 			now = was
-		} else if r.head == "" && len(was) == 0 && r.mixed(arg, now) {
+		} else if r.head == "" && found[0] == 0 && len(now) == found[1] && r.mixed(arg, now) {
 			return all, fail(exitError, "keep them in another directory than the change's own", "%s holds policies that the change brings along, and others", arg)
 		}
 		all.changes = append(all.changes, changesOf(was, now)...)
@@ -106,10 +107,11 @@ func (r *reviewing) versionsOf(ctx context.Context, arg string, base, head *side
 }
 
 // rulesIn reads the policies and waivers at and below a path of a tree: apart,
-// unless they are trusted.
-func (r *reviewing) rulesIn(ctx context.Context, b *budget, v version) (all []ruleFile, err error) {
+// unless they are trusted. found is how many packages there are; those that were
+// seen are not read again.
+func (r *reviewing) rulesIn(ctx context.Context, b *budget, v version, seen map[string]bool) (all []ruleFile, found int, err error) {
 	if v.tree == nil {
-		return nil, nil
+		return nil, 0, nil
 	}
 	if v.closeAfterRead {
 		defer v.tree.Close()
@@ -119,15 +121,15 @@ func (r *reviewing) rulesIn(ctx context.Context, b *budget, v version) (all []ru
 	fi, err := fs.Stat(v.tree, at)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
+		return nil, 0, nil
 	case err != nil:
-		return nil, fail(exitError, "", "read %s: %v", v.shown, unpathed(err))
+		return nil, 0, fail(exitError, "", "read %s: %v", v.shown, unpathed(err))
 	case !fi.IsDir():
 		at, file = path.Dir(at), path.Base(at)
 		dirs[0] = at
 	default:
 		if dirs, err = compile.FindRules(v.tree, at); err != nil {
-			return nil, fail(exitError, "", "search %s: %v", v.shown, unpathed(err))
+			return nil, 0, fail(exitError, "", "search %s: %v", v.shown, unpathed(err))
 		}
 	}
 	var ps []*problem.Problem
@@ -135,30 +137,35 @@ func (r *reviewing) rulesIn(ctx context.Context, b *budget, v version) (all []ru
 		root := moduleIn(v.tree, dir)
 		files, err := fs.Sub(v.tree, root)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		q := evaluation{Name: v.shown, Dir: relativeTo(root, dir), File: file, Prefix: v.prefix, From: v.from}
 		if root != "." {
 			q.Prefix += root + "/"
 		}
+		if key := v.prefix + dir + "\x00" + q.source(files).Package(); seen[key] {
+			continue
+		} else {
+			seen[key] = true
+		}
 		var one ruleFile
-		var found []*problem.Problem
+		var wrong []*problem.Problem
 		if *r.trusted {
-			one.Policies, one.Waivers, found = compile.LoadRules(q.source(files))
-		} else if one, found, err = r.rulesApart(ctx, b, files, q); err != nil {
-			return nil, err
+			one.Policies, one.Waivers, wrong = compile.LoadRules(q.source(files))
+		} else if one, wrong, err = r.rulesApart(ctx, b, files, q); err != nil {
+			return nil, 0, err
 		}
 		one.Name = path.Join(filepath.ToSlash(v.shown), relativeTo(at, dir))
-		ps = append(ps, found...)
+		ps = append(ps, wrong...)
 		all = append(all, one)
 	}
 	if err := v.tree.Missing(); err != nil {
-		return nil, fail(exitError, "", "%v", err)
+		return nil, 0, fail(exitError, "", "%v", err)
 	}
 	if len(ps) > 0 {
-		return nil, r.invalid(ps)
+		return nil, 0, r.invalid(ps)
 	}
-	return all, nil
+	return all, len(dirs), nil
 }
 
 // mixed tells whether there are policies on disk that are not the change's.
