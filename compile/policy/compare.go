@@ -50,6 +50,14 @@ func (p *Pair) Family() *Family {
 	return p.Before
 }
 
+// In is the manifest that it is in.
+func (p *Pair) In() *Manifest {
+	if p.After != nil {
+		return p.InAfter
+	}
+	return p.InBefore
+}
+
 // Compare says what becomes of each family and image.
 func Compare(base, head State) *Comparison {
 	guessWhereNeeded(base.Manifests, head.Manifests)
@@ -225,11 +233,7 @@ func (c *Comparison) describe(p *Pair, images map[*Family][]plan.Change) {
 	ch := &p.Change
 	ch.Family, ch.At = f.Name, f.At
 	ch.Before, ch.After = map[string]any{}, map[string]any{}
-	if p.InAfter != nil {
-		ch.Manifest = p.InAfter.Name
-	} else {
-		ch.Manifest = p.InBefore.Name
-	}
+	ch.Manifest = p.In().Name
 	if p.Before != nil && p.After != nil && p.Before.Name != p.After.Name {
 		ch.Renamed = p.Before.Name
 	}

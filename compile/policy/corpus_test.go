@@ -26,8 +26,9 @@ var update = flag.Bool("update", false, "rewrite what is wanted to what is seen"
 // language, and after each what is wanted. The lines are
 //
 //	OLD => NEW            in images.cue, once, to nothing if NEW is left out; \n and \t are what they are in Go
+//	in NAME OLD => NEW    the same in another file
 //	file NAME CONTENT     a file is written
-//	rm NAME               or removed
+//	rm NAME               or removed, or a directory is with all that is in it
 //	copy FROM TO          or copied
 //	move FROM TO          or moved
 //	base LINE             the same for base, before anything else
@@ -210,28 +211,51 @@ func review(t *testing.T, files map[string]string, script string) Review {
 func alter(t *testing.T, files map[string]string, line string) {
 	t.Helper()
 	verb, rest, _ := strings.Cut(line, " ")
+	name := "images.cue"
 	switch verb {
 	case "file":
 		name, content, _ := strings.Cut(rest, " ")
 		files[name] = escaped(t, content)
 		return
 	case "rm":
-		delete(files, rest)
+		copied(t, files, rest, "", true)
 		return
 	case "copy", "move":
 		from, to, _ := strings.Cut(rest, " ")
-		files[to] = files[from]
-		if verb == "move" {
-			delete(files, from)
-		}
+		copied(t, files, from, to, verb == "move")
 		return
+	case "in":
+		name, line, _ = strings.Cut(rest, " ")
 	}
 	from, to, ok := strings.Cut(line+" ", " => ") // to nothing, if that ends the line
 	from, to = escaped(t, from), escaped(t, strings.TrimRight(to, " "))
-	if !ok || !strings.Contains(files["images.cue"], from) {
+	if !ok || !strings.Contains(files[name], from) {
 		t.Fatalf("%q changes nothing", line)
 	}
-	files["images.cue"] = strings.Replace(files["images.cue"], from, to, 1)
+	files[name] = strings.Replace(files[name], from, to, 1)
+}
+
+// copied copies a file, or all below a directory, to nowhere if to is empty; and
+// takes away the original if it is moved.
+func copied(t *testing.T, files map[string]string, from, to string, moved bool) {
+	t.Helper()
+	some := false
+	for name, content := range maps.Clone(files) {
+		rest, ok := strings.CutPrefix(name, from)
+		if !ok || rest != "" && rest[0] != '/' {
+			continue
+		}
+		some = true
+		if moved {
+			delete(files, name)
+		}
+		if to != "" {
+			files[to+rest] = content
+		}
+	}
+	if !some {
+		t.Fatalf("there is no %s", from)
+	}
 }
 
 func escaped(t *testing.T, s string) string {

@@ -415,21 +415,19 @@ func (c *Custom) finding(of *Comparison, s subject, v violation) Finding {
 	if f.Reference == "" {
 		f.Reference = s.ref
 	}
-	family := (*Family)(nil)
-	if s.pair != nil {
-		family = s.pair.Family()
-	} else {
-		for i := range of.Pairs {
-			if of.Pairs[i].Family().Name == v.Family {
-				family = of.Pairs[i].Family()
-			}
+	p := s.pair
+	for i := range of.Pairs {
+		if p == nil && of.Pairs[i].Family().Name == v.Family && c.judges(&of.Pairs[i]) {
+			p = &of.Pairs[i]
 		}
 	}
-	if family == nil {
-		f.At = c.At
+	if p == nil {
+		f.Manifest, f.At = c.Manifest, c.At
 		return f
 	}
-	f.Family, f.At = family.Name, family.at(v.Field)
+	f.about(p)
+	family := p.Family()
+	f.At = family.at(v.Field)
 	if f.At == family.At {
 		for _, p := range slices.Sorted(maps.Keys(family.Values)) {
 			if v.Field != "" && isBelow(p, v.Field) {

@@ -31,7 +31,7 @@ func Judge(c *Comparison, o Options) Review {
 	if rules == nil {
 		rules = NewRuleset()
 	}
-	j := &judgement{Comparison: c, observed: o.Observed, today: o.Today, said: map[string]bool{}}
+	j := &judgement{Comparison: c, observed: o.Observed, today: o.Today, said: map[saying]bool{}}
 	for _, r := range Builtin() {
 		j.rule, j.setting, j.severity = &r, rules.Settings[r.ID], r.Severity
 		if j.setting.Severity != "" {

@@ -75,7 +75,13 @@ type judgement struct {
 	severity Severity
 	setting  Setting
 	findings []Finding
-	said     map[string]bool
+	said     map[saying]bool
+}
+
+// saying names what was said: two manifests may be wrong in one way.
+type saying struct {
+	rule, manifest, family, reference, message string
+	at                                         plan.Pos
 }
 
 // Observed is what a registry says of the images at head.
@@ -91,13 +97,15 @@ type Observed struct {
 // Refusal is one image that apply would not publish.
 type Refusal struct{ Reference, Code, Reason, Help string }
 
-// find adds a finding of the rule at hand, each message about a thing once.
-func (j *judgement) find(f Finding) {
+// find adds a finding of the rule at hand, about a family unless p is nil; each
+// message about a thing once.
+func (j *judgement) find(p *Pair, f Finding) {
 	f.Rule = j.rule.ID
+	f.about(p)
 	if f.Severity == "" {
 		f.Severity = j.severity
 	}
-	if key := f.Rule + "\x00" + f.Family + "\x00" + f.Reference + "\x00" + f.Message; !j.said[key] {
+	if key := (saying{f.Rule, f.Manifest, f.Family, f.Reference, f.Message, f.At}); !j.said[key] {
 		j.said[key] = true
 		if j.setting.Owner != "" {
 			f.Owner = j.setting.Owner
@@ -109,9 +117,17 @@ func (j *judgement) find(f Finding) {
 	}
 }
 
+// about makes it a finding about a family.
+func (f *Finding) about(p *Pair) {
+	if p != nil {
+		f.of, f.Manifest, f.Family = p, p.In().Name, p.Family().Name
+	}
+}
+
 // family is a finding about a family, at one of its values.
-func (j *judgement) family(f *Family, path, message, help string) {
-	j.find(Finding{Message: message, Help: help, Family: f.Name, Reference: f.Line, At: f.at(path)})
+func (j *judgement) family(p *Pair, path, message, help string) {
+	f := p.Family()
+	j.find(p, Finding{Message: message, Help: help, Reference: f.Line, At: f.at(path)})
 }
 
 // changed are the pairs on which the change has an effect.

@@ -18,7 +18,7 @@ func judgeManifests(j *judgement) {
 	for _, m := range j.Head.Manifests {
 		for _, p := range m.Problems {
 			if p.Severity == problem.Error && saidByRules[p.Code] == "" {
-				j.find(Finding{Message: p.Message + " [" + p.Code + "]", Help: p.Help, Family: p.Family, At: p.At, Also: p.Also})
+				j.find(nil, Finding{Message: p.Message + " [" + p.Code + "]", Help: p.Help, Manifest: m.Name, Family: p.Family, At: p.At, Also: p.Also})
 			}
 		}
 	}
@@ -30,7 +30,7 @@ func judgeLocks(j *judgement) {
 		switch {
 		case len(m.Stale) == 0:
 		case m.NoLock:
-			j.find(Finding{Message: "the manifest " + m.Name + " has no lock", Help: "run canvos lock " + m.Name + ", and commit canvos.lock with the change", At: at})
+			j.find(nil, Finding{Message: "the manifest " + m.Name + " has no lock", Help: "run canvos lock " + m.Name + ", and commit canvos.lock with the change", Manifest: m.Name, At: at})
 		default:
 			message := m.Stale[0].Message
 			if more := len(m.Stale) - 1; more > 0 {
@@ -41,22 +41,22 @@ func judgeLocks(j *judgement) {
 			if help == "run canvos lock" {
 				help = "run canvos lock " + m.Name + ", and commit canvos.lock with the change"
 			}
-			f := Finding{Message: message, Help: help, Family: m.Stale[0].Family, At: or(m.Stale[0].At, at)}
-			j.find(f)
+			j.find(nil, Finding{Message: message, Help: help, Manifest: m.Name, Family: m.Stale[0].Family, At: or(m.Stale[0].At, at)})
 		}
 	}
 }
 
 func judgePreview(j *judgement) {
-	j.declared(func(_ *Manifest, f *Family) {
+	j.declared(func(p *Pair) {
+		f := p.After
 		if f.text("kubernetes.distribution") != "canonical" {
 			return
 		}
 		if !f.is("techPreview") {
-			j.family(f, "kubernetes.distribution", "canonical is a technical preview, and the family does not consent to one", "techPreview: true, and a channel other than production")
+			j.family(p, "kubernetes.distribution", "canonical is a technical preview, and the family does not consent to one", "techPreview: true, and a channel other than production")
 		}
 		if f.text("channel") == "production" {
-			j.family(f, "channel", "canonical is a technical preview, and the family's channel is production", `channel: "staging" or "development"`)
+			j.family(p, "channel", "canonical is a technical preview, and the family's channel is production", `channel: "staging" or "development"`)
 		}
 	})
 }
@@ -66,9 +66,9 @@ func judgeOneWay(j *judgement) {
 		switch {
 		case p.Before == nil || p.After == nil || p.Before.Extensions == p.After.Extensions:
 		case p.After.Extensions:
-			j.family(p.After, "bundleKubernetes", "Kubernetes leaves the image for a systemd extension; hosts that took it do not go back", "make a new family with another tag, or keep bundleKubernetes: true")
+			j.family(p, "bundleKubernetes", "Kubernetes leaves the image for a systemd extension; hosts that took it do not go back", "make a new family with another tag, or keep bundleKubernetes: true")
 		default:
-			j.family(p.After, "bundleKubernetes", "Kubernetes goes back from a systemd extension into the image, which hosts cannot follow", "make a new family with another tag, or keep bundleKubernetes: false")
+			j.family(p, "bundleKubernetes", "Kubernetes goes back from a systemd extension into the image, which hosts cannot follow", "make a new family with another tag, or keep bundleKubernetes: false")
 		}
 	})
 }
@@ -80,7 +80,7 @@ func judgeMoved(j *judgement) {
 		}
 		for _, path := range []string{"registry", "repository"} {
 			if a, b := p.Before.text(path), p.After.text(path); a != b {
-				j.family(p.After, path, "the "+path+" moves from "+a+" to "+b+"; what follows "+short(p.Before.Line)+" there finds nothing new",
+				j.family(p, path, "the "+path+" moves from "+a+" to "+b+"; what follows "+short(p.Before.Line)+" there finds nothing new",
 					"keep publishing there until nothing follows it any more")
 			}
 		}
@@ -114,9 +114,9 @@ func judgeReplaced(j *judgement) {
 			return
 		}
 		f := Finding{
-			Message: "other content under " + count(len(tags), "tag") + ": " + few(tags),
-			Help:    `revision: 2 makes new tags of the same line; publish: "replace" says that they may move`,
-			Family:  p.After.Name, Reference: p.After.Line, At: p.After.At,
+			Message:   "other content under " + count(len(tags), "tag") + ": " + few(tags),
+			Help:      `revision: 2 makes new tags of the same line; publish: "replace" says that they may move`,
+			Reference: p.After.Line, At: p.After.At,
 		}
 		switch {
 		case first != nil:
@@ -129,7 +129,7 @@ func judgeReplaced(j *judgement) {
 			f.Severity, f.Help = SeverityInfo, ""
 			f.Message += "; the family publishes with replace"
 		}
-		j.find(f)
+		j.find(p, f)
 	})
 }
 
@@ -148,14 +148,14 @@ func judgeDowngrades(j *judgement) {
 			return
 		}
 		if a, b := agent(p.Before), agent(p.After); a != "" && b != "" && compareVersions(b, a) < 0 {
-			j.family(p.After, "canvos", "CanvOS goes back from "+p.Before.text("canvos")+" to "+p.After.text("canvos"), "agents are not downgraded: stay on "+p.Before.text("canvos")+", or make a new family with another tag")
+			j.family(p, "canvos", "CanvOS goes back from "+p.Before.text("canvos")+" to "+p.After.text("canvos"), "agents are not downgraded: stay on "+p.Before.text("canvos")+", or make a new family with another tag")
 		}
 		a, b := p.Before.texts("kubernetes.versions"), p.After.texts("kubernetes.versions")
 		if len(a) == 0 || len(b) == 0 || p.Before.text("kubernetes.distribution") != p.After.text("kubernetes.distribution") {
 			return
 		}
 		if was, is := a[len(a)-1], b[len(b)-1]; compareVersions(is, was) < 0 {
-			j.family(p.After, "kubernetes.versions", "the newest Kubernetes goes back from "+was+" to "+is, "clusters on "+was+" cannot follow: keep it")
+			j.family(p, "kubernetes.versions", "the newest Kubernetes goes back from "+was+" to "+is, "clusters on "+was+" cannot follow: keep it")
 		}
 	})
 }
@@ -171,9 +171,9 @@ func agent(f *Family) string {
 func judgeDropped(j *judgement) {
 	type built struct{ line, version string }
 	still := map[built]bool{}
-	j.declared(func(_ *Manifest, f *Family) {
-		for _, i := range f.Images {
-			still[built{f.Line, i.Version}] = true
+	j.declared(func(p *Pair) {
+		for _, i := range p.After.Images {
+			still[built{p.After.Line, i.Version}] = true
 		}
 	})
 	j.changed(func(p *Pair) {
@@ -181,10 +181,7 @@ func judgeDropped(j *judgement) {
 			return
 		}
 		if p.After == nil {
-			j.find(Finding{
-				Message: "the family is gone; " + left(len(p.Before.Images)), Help: "clusters on its images get no newer ones",
-				Family: p.Before.Name, Reference: p.Before.Line, At: p.Before.At,
-			})
+			j.family(p, "", "the family is gone; "+left(len(p.Before.Images)), "clusters on its images get no newer ones")
 			return
 		}
 		var gone []string
@@ -203,7 +200,7 @@ func judgeDropped(j *judgement) {
 			if len(gone) == 1 {
 				verb = " is"
 			}
-			j.family(p.After, "kubernetes.versions", name+strings.Join(gone, ", ")+verb+" no longer built; "+left(len(gone)), "clusters on it get no newer images; keep it until they have moved")
+			j.family(p, "kubernetes.versions", name+strings.Join(gone, ", ")+verb+" no longer built; "+left(len(gone)), "clusters on it get no newer images; keep it until they have moved")
 		}
 	})
 }
@@ -223,7 +220,7 @@ func judgeUnpinned(j *judgement) {
 		for path, ref := range bases(p.After) {
 			normal, err := compile.NormalReference(ref)
 			if err == nil && !strings.Contains(ref, "@sha256:") && p.InAfter.Unlocked[normal] {
-				j.family(p.After, path, "the base image "+ref+" has neither a digest nor an entry in the lock", "run canvos lock, or name it by digest: "+ref+"@sha256:…")
+				j.family(p, path, "the base image "+ref+" has neither a digest nor an entry in the lock", "run canvos lock, or name it by digest: "+ref+"@sha256:…")
 			}
 		}
 	})
@@ -249,15 +246,15 @@ func judgeAllowed(j *judgement) {
 			return
 		}
 		for path, ref := range bases(p.After) {
-			j.allowed(p.After, path, ref)
+			j.allowed(p, path, ref)
 		}
 		for _, ref := range p.InAfter.basesOf(p.After) {
-			j.allowed(p.After, "os.image", ref)
+			j.allowed(p, "os.image", ref)
 		}
 	})
 }
 
-func (j *judgement) allowed(f *Family, path, ref string) {
+func (j *judgement) allowed(p *Pair, path, ref string) {
 	if normal, err := compile.NormalReference(ref); err == nil {
 		ref = normal
 	}
@@ -266,7 +263,7 @@ func (j *judgement) allowed(f *Family, path, ref string) {
 			return
 		}
 	}
-	j.family(f, path, "the base image "+ref+" is not from "+strings.Join(j.setting.Allow, " or "), "mirror it there, and name it in os.image")
+	j.family(p, path, "the base image "+ref+" is not from "+strings.Join(j.setting.Allow, " or "), "mirror it there, and name it in os.image")
 }
 
 // basesOf are the base images that the plan has for a family.
@@ -322,15 +319,15 @@ func judgeEndOfLife(j *judgement) {
 			switch {
 			case end != "" && j.today > end:
 				told[minor] = true
-				j.find(Finding{
+				j.find(p, Finding{
 					Message: "Kubernetes " + minor + " reached its end of life on " + end, Help: "take a newer minor version: canvos catalog lists them",
-					Family: p.After.Name, Reference: i.Reference, At: i.At,
+					Reference: i.Reference, At: i.At,
 				})
 			case withdrawn(i.Facts.Release, dist, i.Version):
 				told[minor] = true
-				j.find(Finding{
+				j.find(p, Finding{
 					Message: dist + " " + i.Version + " is no longer offered by the releases after CanvOS " + i.Facts.Release, Help: "take a version that stays: canvos catalog lists them",
-					Family: p.After.Name, Reference: i.Reference, At: i.At,
+					Reference: i.Reference, At: i.At,
 				})
 			}
 		}
@@ -366,7 +363,7 @@ var endOfLife = map[string]string{
 func judgeFIPS(j *judgement) {
 	j.changed(func(p *Pair) {
 		if p.Before != nil && p.After != nil && p.Before.is("fips") && !p.After.is("fips") && p.Before.Line != p.After.Line {
-			j.family(p.After, "fips", "the family is no longer FIPS", "make another family without FIPS, and leave this one")
+			j.family(p, "fips", "the family is no longer FIPS", "make another family without FIPS, and leave this one")
 		}
 	})
 }
@@ -386,9 +383,9 @@ func judgeCertificates(j *judgement) {
 			switch {
 			case of == "", file && (before == nil || after == nil): // the field that names it is another, too
 			case file:
-				j.family(p.After, of, of+": the file "+name+" has other content", "ask who owns it whether it is meant")
+				j.family(p, of, of+": the file "+name+" has other content", "ask who owns it whether it is meant")
 			default:
-				j.family(p.After, of, difference(path, before, after), "ask who owns it whether it is meant")
+				j.family(p, of, difference(path, before, after), "ask who owns it whether it is meant")
 			}
 		}
 	})
@@ -416,35 +413,30 @@ func judgeThreshold(j *judgement) {
 		most = *j.setting.Threshold
 	}
 	if n := j.Images.Rebuilt; n > most {
-		j.find(Finding{Message: count(n, "image") + " would be rebuilt, more than " + shown(most), Help: "change family by family, or ask for the whole at a quiet hour"})
+		j.find(nil, Finding{Message: count(n, "image") + " would be rebuilt, more than " + shown(most), Help: "change family by family, or ask for the whole at a quiet hour"})
 	}
 }
 
 func judgeUnique(j *judgement) {
-	type owner struct {
-		m *Manifest
-		f *Family
-	}
-	by := map[string]owner{}
-	type pair struct{ a, b *Family }
-	shared := map[pair][]string{}
-	j.declared(func(m *Manifest, f *Family) {
-		for _, i := range f.Images {
+	by := map[string]*Pair{}
+	shared := map[[2]*Pair][]string{}
+	j.declared(func(p *Pair) {
+		for _, i := range p.After.Images {
 			if first, taken := by[i.Reference]; !taken {
-				by[i.Reference] = owner{m, f}
-			} else if first.m != m {
-				shared[pair{first.f, f}] = append(shared[pair{first.f, f}], short(i.Reference))
+				by[i.Reference] = p
+			} else if first.InAfter != p.InAfter {
+				shared[[2]*Pair{first, p}] = append(shared[[2]*Pair{first, p}], short(i.Reference))
 			}
 		}
 	})
-	j.declared(func(m *Manifest, f *Family) {
-		for _, i := range f.Images {
+	j.declared(func(p *Pair) {
+		for _, i := range p.After.Images {
 			first := by[i.Reference]
-			if tags := shared[pair{first.f, f}]; len(tags) > 0 {
-				delete(shared, pair{first.f, f})
-				j.find(Finding{
-					Message: few(tags) + ": published by " + quoted(first.f.Name) + " of " + first.m.Name + " and by " + quoted(f.Name) + " of " + m.Name,
-					Help:    "give one of them another tag or repository", Family: f.Name, Reference: i.Reference, At: f.At, Also: []plan.Pos{first.f.At},
+			if tags := shared[[2]*Pair{first, p}]; len(tags) > 0 {
+				delete(shared, [2]*Pair{first, p})
+				j.find(p, Finding{
+					Message: few(tags) + ": published by " + quoted(first.After.Name) + " of " + first.InAfter.Name + " and by " + quoted(p.After.Name) + " of " + p.InAfter.Name,
+					Help:    "give one of them another tag or repository", Reference: i.Reference, At: p.After.At, Also: []plan.Pos{first.After.At},
 				})
 			}
 		}
@@ -453,7 +445,7 @@ func judgeUnique(j *judgement) {
 
 func judgeRegistry(j *judgement) {
 	if j.observed.Unchecked != "" && j.Images.Total() > 0 {
-		j.find(Finding{Message: "what is published was not compared: " + j.observed.Unchecked, Help: "canvos doctor tells what is wrong with a registry"})
+		j.find(nil, Finding{Message: "what is published was not compared: " + j.observed.Unchecked, Help: "canvos doctor tells what is wrong with a registry"})
 	}
 }
 
@@ -475,7 +467,7 @@ func judgePolicies(j *judgement) {
 			after  compile.Rules
 		}{{"policies", was.Policies, m.Policies}, {"waivers", was.Waivers, m.Waivers}} {
 			if string(x.before.CUE) != string(x.after.CUE) {
-				j.find(Finding{Message: "the " + x.name + " of " + m.Name + " change; they judge from the next change on", Help: "", At: or(x.after.At, x.before.At)})
+				j.find(nil, Finding{Message: "the " + x.name + " of " + m.Name + " change; they judge from the next change on", Manifest: m.Name, At: or(x.after.At, x.before.At)})
 			}
 		}
 	}

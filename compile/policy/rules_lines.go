@@ -14,15 +14,16 @@ import (
 // whatever its family was called, and with what is published.
 func judgeTwoNode(j *judgement) {
 	before := j.linesBefore()
-	j.declared(func(m *Manifest, f *Family) {
+	j.declared(func(p *Pair) {
+		f := p.After
 		was, known := before[f.Line]
 		if !known || was.facts.TwoNode == f.is("twoNode") {
 			return
 		}
 		help := "leave " + quoted(f.Name) + " as it was, and make a new family with another tag, for example " + quoted(j.otherTag(f)) + "; move clusters by installing them anew"
-		j.find(Finding{
+		j.find(p, Finding{
 			Message: "the line " + short(f.Line) + " has twoNode: " + yesno(was.facts.TwoNode) + " " + was.by + " and cannot become " + yesno(f.is("twoNode")),
-			Help:    help, Family: f.Name, Reference: f.Line, At: f.at("twoNode"), Also: places(was.at),
+			Help:    help, Reference: f.Line, At: f.at("twoNode"), Also: places(was.at),
 		})
 	})
 	j.published("twoNode")
@@ -36,7 +37,7 @@ func (j *judgement) otherTag(f *Family) string {
 	}
 	rest := strings.Trim(marked.ReplaceAllString(tag, "-"), "-._")
 	taken := rest == "" || rest == tag
-	j.declared(func(_ *Manifest, other *Family) { taken = taken || other.text("tag") == rest })
+	j.declared(func(other *Pair) { taken = taken || other.After.text("tag") == rest })
 	if taken {
 		return strings.TrimPrefix(rest+"-etcd", "-")
 	}
@@ -47,13 +48,15 @@ func (j *judgement) otherTag(f *Family) string {
 func judgeLines(j *judgement) {
 	before := j.linesBefore()
 	platforms := map[string][]string{}
-	j.declared(func(m *Manifest, f *Family) {
+	j.declared(func(p *Pair) {
+		f := p.After
 		for _, i := range f.Images {
 			platforms[f.Line] = append(platforms[f.Line], i.Platforms...)
 		}
 	})
 	dropped := map[string]bool{}
-	j.declared(func(m *Manifest, f *Family) {
+	j.declared(func(p *Pair) {
+		f := p.After
 		was, known := before[f.Line]
 		if !known {
 			return
@@ -64,20 +67,20 @@ func judgeLines(j *judgement) {
 			{"os.distribution", was.facts.OSDistribution, f.text("os.distribution"), "hosts are not upgraded from one operating system to another"},
 		} {
 			if fact.was != fact.is {
-				j.find(Finding{
-					Message: "the line " + short(f.Line) + " has " + fact.path + ": " + fact.was + " " + was.by + " and cannot become " + fact.is + ": " + fact.why,
-					Help:    "make a new family with another tag, and leave " + quoted(f.Name) + " as it was",
-					Family:  f.Name, Reference: f.Line, At: f.at(fact.path), Also: places(was.at),
+				j.find(p, Finding{
+					Message:   "the line " + short(f.Line) + " has " + fact.path + ": " + fact.was + " " + was.by + " and cannot become " + fact.is + ": " + fact.why,
+					Help:      "make a new family with another tag, and leave " + quoted(f.Name) + " as it was",
+					Reference: f.Line, At: f.at(fact.path), Also: places(was.at),
 				})
 			}
 		}
-		for _, p := range was.facts.Platforms {
-			if !slices.Contains(platforms[f.Line], p) && !dropped[f.Line+p] {
-				dropped[f.Line+p] = true
-				j.find(Finding{
-					Message: "the line " + short(f.Line) + " has images for " + p + " " + was.by + ", which may not be dropped: hosts of that platform would find no image",
-					Help:    "add " + quoted(strings.TrimPrefix(p, "linux/")) + " to arch, or make a new family with another tag",
-					Family:  f.Name, Reference: f.Line, At: f.at("arch"),
+		for _, platform := range was.facts.Platforms {
+			if !slices.Contains(platforms[f.Line], platform) && !dropped[f.Line+platform] {
+				dropped[f.Line+platform] = true
+				j.find(p, Finding{
+					Message:   "the line " + short(f.Line) + " has images for " + platform + " " + was.by + ", which may not be dropped: hosts of that platform would find no image",
+					Help:      "add " + quoted(strings.TrimPrefix(platform, "linux/")) + " to arch, or make a new family with another tag",
+					Reference: f.Line, At: f.at("arch"),
 				})
 			}
 		}
@@ -93,44 +96,42 @@ func (j *judgement) published(fact string) {
 		if r.Code != "CV0403" || (fact != "") != strings.Contains(r.Reason, "twoNode") {
 			continue
 		}
-		f := j.publisher(r.Reference)
-		if f == nil || told[f.Line] {
+		p := j.publisher(r.Reference)
+		if p == nil || told[p.After.Line] {
 			continue
 		}
+		f := p.After
 		told[f.Line] = true
 		path := fact
 		if path == "" {
 			path = "arch"
 		}
-		j.find(Finding{
-			Message: "the registry says of the line " + short(f.Line) + ": " + r.Reason,
-			Help:    "make a new family with another tag, for example " + quoted(j.otherTag(f)) + ", and leave what is published as it is",
-			Family:  f.Name, Reference: f.Line, At: f.at(path),
+		j.find(p, Finding{
+			Message:   "the registry says of the line " + short(f.Line) + ": " + r.Reason,
+			Help:      "make a new family with another tag, for example " + quoted(j.otherTag(f)) + ", and leave what is published as it is",
+			Reference: f.Line, At: f.at(path),
 		})
 	}
 }
 
 // publisher is the family at head that publishes a reference.
-func (j *judgement) publisher(reference string) *Family {
-	var found *Family
-	j.declared(func(_ *Manifest, f *Family) {
-		for _, i := range f.Images {
+func (j *judgement) publisher(reference string) *Pair {
+	var found *Pair
+	j.declared(func(p *Pair) {
+		for _, i := range p.After.Images {
 			if i.Reference == reference && found == nil {
-				found = f
+				found = p
 			}
 		}
 	})
 	return found
 }
 
-// declared are the families of head that have images.
-func (j *judgement) declared(each func(*Manifest, *Family)) {
-	for i := range j.Head.Manifests {
-		m := &j.Head.Manifests[i]
-		for n := range m.Families {
-			if f := &m.Families[n]; f.Line != "" {
-				each(m, f)
-			}
+// declared are the families of head that have images, in order.
+func (j *judgement) declared(each func(*Pair)) {
+	for i := range j.Pairs {
+		if p := &j.Pairs[i]; p.After != nil && p.After.Line != "" {
+			each(p)
 		}
 	}
 }
@@ -151,11 +152,12 @@ func judgeMarks(j *judgement) {
 			before[line] = lineWas{}
 		}
 	}
-	j.declared(func(_ *Manifest, f *Family) {
+	j.declared(func(p *Pair) {
+		f := p.After
 		if _, old := before[f.Line]; old || !f.is("twoNode") || marked.MatchString(strings.ToLower(f.text("tag"))) {
 			return
 		}
-		j.family(f, "tag", "the new two-node line "+short(f.Line)+" does not say so in its tag", "tag: "+quoted(j.otherTag(f)))
+		j.family(p, "tag", "the new two-node line "+short(f.Line)+" does not say so in its tag", "tag: "+quoted(j.otherTag(f)))
 	})
 }
 
@@ -180,10 +182,10 @@ func judgeForgotten(j *judgement) {
 		}
 		for _, line := range slices.Sorted(maps.Keys(m.Recorded)) {
 			if !kept[line] {
-				j.find(Finding{
-					Message:   "the lock of " + m.Name + " no longer records the line " + short(line),
-					Help:      "that is right if no cluster follows it; otherwise take the entry back",
-					Reference: line, At: plan.Pos{File: lockName(m.Name)},
+				j.find(nil, Finding{
+					Message:  "the lock of " + m.Name + " no longer records the line " + short(line),
+					Help:     "that is right if no cluster follows it; otherwise take the entry back",
+					Manifest: m.Name, Reference: line, At: plan.Pos{File: lockName(m.Name)},
 				})
 			}
 		}
