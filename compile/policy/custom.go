@@ -61,7 +61,7 @@ func NewRuleset() *Ruleset { return &Ruleset{Settings: Settings{}} }
 // they judge all. Of two settings of one rule the graver holds.
 func (s *Ruleset) Add(manifest string, policies, waivers compile.Rules) {
 	s.policies(manifest, policies)
-	s.waivers(waivers)
+	s.waivers(manifest, waivers)
 }
 
 func (s *Ruleset) policies(manifest string, r compile.Rules) {
@@ -136,7 +136,7 @@ func gravity(s Severity) int {
 	return slices.Index([]Severity{"", SeverityInfo, SeverityWarn, SeverityDeny}, s)
 }
 
-func (s *Ruleset) waivers(r compile.Rules) {
+func (s *Ruleset) waivers(manifest string, r compile.Rules) {
 	if r.CUE == nil {
 		return
 	}
@@ -157,7 +157,7 @@ func (s *Ruleset) waivers(r compile.Rules) {
 		}
 		s.Waivers = append(s.Waivers, Waiver{
 			Name: name, Rule: in.Rule, Target: in.Target, Reason: in.Reason, Ticket: in.Ticket,
-			Owner: in.Owner, Expires: in.Expires, Digest: in.Digest, At: r.Of[name],
+			Owner: in.Owner, Expires: in.Expires, Digest: in.Digest, Manifest: manifest, At: r.Of[name],
 		})
 	}
 	slices.SortFunc(s.Waivers, func(a, b Waiver) int { return strings.Compare(a.Name, b.Name) })

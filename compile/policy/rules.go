@@ -124,6 +124,16 @@ func (f *Finding) about(p *Pair) {
 	}
 }
 
+// named is the family of a manifest at head; nil if it has none of that name.
+func (j *judgement) named(manifest, family string) *Pair {
+	for i := range j.Pairs {
+		if p := &j.Pairs[i]; p.After != nil && p.After.Name == family && p.InAfter.Name == manifest {
+			return p
+		}
+	}
+	return nil
+}
+
 // family is a finding about a family, at one of its values.
 func (j *judgement) family(p *Pair, path, message, help string) {
 	f := p.Family()

@@ -18,7 +18,7 @@ func judgeManifests(j *judgement) {
 	for _, m := range j.Head.Manifests {
 		for _, p := range m.Problems {
 			if p.Severity == problem.Error && saidByRules[p.Code] == "" {
-				j.find(nil, Finding{Message: p.Message + " [" + p.Code + "]", Help: p.Help, Manifest: m.Name, Family: p.Family, At: p.At, Also: p.Also})
+				j.find(j.named(m.Name, p.Family), Finding{Message: p.Message + " [" + p.Code + "]", Help: p.Help, Manifest: m.Name, Family: p.Family, At: p.At, Also: p.Also})
 			}
 		}
 	}
@@ -41,7 +41,7 @@ func judgeLocks(j *judgement) {
 			if help == "run canvos lock" {
 				help = "run canvos lock " + m.Name + ", and commit canvos.lock with the change"
 			}
-			j.find(nil, Finding{Message: message, Help: help, Manifest: m.Name, Family: m.Stale[0].Family, At: or(m.Stale[0].At, at)})
+			j.find(j.named(m.Name, m.Stale[0].Family), Finding{Message: message, Help: help, Manifest: m.Name, Family: m.Stale[0].Family, At: or(m.Stale[0].At, at)})
 		}
 	}
 }

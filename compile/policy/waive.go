@@ -9,14 +9,17 @@ import (
 // Waiver lets the findings of a rule pass.
 type Waiver struct {
 	Name, Rule, Target string // Target is a pattern of families or references
-	Reason, Ticket     string
-	Owner, Expires     string // YYYY-MM-DD, the last day on which it holds
-	Digest             string // of the family's change; "" is any
-	At                 plan.Pos
+	// Manifest is whose it is; it holds for that and for the change as a whole.
+	// "" holds for all.
+	Manifest       string
+	Reason, Ticket string
+	Owner, Expires string // YYYY-MM-DD, the last day on which it holds
+	Digest         string // of the family's change; "" is any
+	At             plan.Pos
 }
 
 // waive marks the findings that waivers let pass, and says what became of each.
-func (r *Review) waive(waivers []Waiver, today string) {
+func (r *Review) waive(c *Comparison, waivers []Waiver, today string) {
 	r.Waivers = Waivers{Used: []WaiverUse{}, Unused: []WaiverUse{}, Expired: []WaiverUse{}}
 	for _, w := range waivers {
 		use := WaiverUse{Name: w.Name, Rule: w.Rule, Target: w.Target, Reason: w.Reason, Ticket: w.Ticket, Owner: w.Owner, Expires: w.Expires, At: w.At}
@@ -28,10 +31,10 @@ func (r *Review) waive(waivers []Waiver, today string) {
 		used := false
 		for i := range r.Findings {
 			f := &r.Findings[i]
-			if f.Rule != w.Rule || !w.matches(f) {
+			if f.Rule != w.Rule || !w.matches(f) || !w.isOf(c, f) {
 				continue
 			}
-			if digest := r.digestOf(f.Family); w.Digest != "" && w.Digest != digest {
+			if digest := f.effect(); w.Digest != "" && w.Digest != digest {
 				use.Why = "it is bound to another effect; this one is " + digest
 				if digest == "" {
 					use.Why = "it is bound to the effect on a family, and the finding is of none"
@@ -55,14 +58,25 @@ func (r *Review) waive(waivers []Waiver, today string) {
 	}
 }
 
-// digestOf is that of a family's change; "" if it has none.
-func (r *Review) digestOf(family string) string {
-	for _, c := range r.Changes {
-		if c.Family == family {
-			return string(c.Digest)
-		}
+// effect is the digest of what the change does to the family that a finding is
+// about; "" if that is none.
+func (f *Finding) effect() string {
+	if f.of == nil || !f.of.Effect {
+		return ""
 	}
-	return ""
+	return string(f.of.Change.Digest)
+}
+
+// isOf says that a finding is of the manifest whose waiver it is. Of a manifest
+// that is gone the waivers go with the families that came out of it.
+func (w Waiver) isOf(c *Comparison, f *Finding) bool {
+	switch {
+	case w.Manifest == "", f.Manifest == "", w.Manifest == f.Manifest:
+		return true
+	case c.manifest(w.Manifest) != nil:
+		return false
+	}
+	return f.of != nil && f.of.InBefore != nil && f.of.InBefore.Name == w.Manifest
 }
 
 // matches says whether a waiver is about the target of a finding. A finding of
