@@ -30,6 +30,8 @@ type Comparison struct {
 	Pairs      []Pair
 	Images     Counts
 	Bytes      Bytes
+
+	lines map[string][]*Family // of base, by image line
 }
 
 // Pair is one family at both sides; one of them is nil if it comes or goes.
@@ -152,14 +154,20 @@ func merged(ms []Manifest) (plan.Plan, map[string]*Family) {
 }
 
 // pair finds for each family the one that it was: by what its images are and are
-// called, else by name, else by the image line, else by what its images are alone.
-// Families of head come first, in order.
+// called, else by the image line, which clusters follow whatever the family is
+// called, else by name, else by what its images are alone. Families of head come
+// first, in order.
 func (c *Comparison) pair() {
 	var old, new []*Pair
+	c.lines = map[string][]*Family{}
 	for i := range c.Base.Manifests {
 		m := &c.Base.Manifests[i]
 		for n := range m.Families {
-			old = append(old, &Pair{Before: &m.Families[n], InBefore: m})
+			f := &m.Families[n]
+			old = append(old, &Pair{Before: f, InBefore: m})
+			if f.Line != "" {
+				c.lines[f.Line] = append(c.lines[f.Line], f)
+			}
 		}
 	}
 	for i := range c.Head.Manifests {
@@ -169,7 +177,7 @@ func (c *Comparison) pair() {
 		}
 	}
 	taken := map[*Pair]bool{}
-	for _, same := range []func(*Manifest, *Family) string{contentKey, ownNameKey, lineKey, stepsKey, nameKey} {
+	for _, same := range []func(*Manifest, *Family) string{contentKey, inLine(ownNameKey), inLine(nameKey), lineKey, ownNameKey, stepsKey, nameKey} {
 		left := map[string][]*Pair{}
 		for _, was := range old {
 			if k := same(was.InBefore, was.Before); !taken[was] && k != "" {
@@ -195,6 +203,19 @@ func (c *Comparison) pair() {
 	}
 }
 
+// before are the families whose hosts would take what a family at head builds:
+// those of its image line, or if that is new the family that it was. A family of
+// a line that several make up is compared with itself alone.
+func (c *Comparison) before(p *Pair) []*Family {
+	switch of := c.lines[p.After.Line]; {
+	case len(of) > 0 && (p.Before == nil || p.Before.Line != p.After.Line):
+		return of
+	case p.Before != nil:
+		return []*Family{p.Before}
+	}
+	return nil
+}
+
 // contentKey is what a family's images are and are called.
 func contentKey(_ *Manifest, f *Family) string {
 	key := ""
@@ -207,7 +228,17 @@ func contentKey(_ *Manifest, f *Family) string {
 // ownNameKey pairs families of one name in one manifest.
 func ownNameKey(m *Manifest, f *Family) string { return m.Name + "\x00" + f.Name }
 
-// lineKey is the image line: whatever the family is called, clusters follow it.
+// inLine adds the image line to a key.
+func inLine(key func(*Manifest, *Family) string) func(*Manifest, *Family) string {
+	return func(m *Manifest, f *Family) string {
+		if f.Line == "" {
+			return ""
+		}
+		return key(m, f) + "\x00" + f.Line
+	}
+}
+
+// lineKey is the image line.
 func lineKey(_ *Manifest, f *Family) string { return f.Line }
 
 // stepsKey is what a family's images are, under whatever reference.

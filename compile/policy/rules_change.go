@@ -2,6 +2,7 @@ package policy
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -62,13 +63,25 @@ func judgePreview(j *judgement) {
 }
 
 func judgeOneWay(j *judgement) {
-	j.changed(func(p *Pair) {
+	j.succeeded(func(p *Pair, was []*Family) {
 		switch {
-		case p.Before == nil || p.After == nil || p.Before.Extensions == p.After.Extensions:
+		case slices.ContainsFunc(was, func(f *Family) bool { return f.Extensions == p.After.Extensions }):
 		case p.After.Extensions:
 			j.family(p, "bundleKubernetes", "Kubernetes leaves the image for a systemd extension; hosts that took it do not go back", "make a new family with another tag, or keep bundleKubernetes: true")
 		default:
 			j.family(p, "bundleKubernetes", "Kubernetes goes back from a systemd extension into the image, which hosts cannot follow", "make a new family with another tag, or keep bundleKubernetes: false")
+		}
+	})
+}
+
+// succeeded are the changed families that come after others, and these.
+func (j *judgement) succeeded(each func(p *Pair, was []*Family)) {
+	j.changed(func(p *Pair) {
+		if p.After == nil {
+			return
+		}
+		if was := j.before(p); len(was) > 0 {
+			each(p, was)
 		}
 	})
 }
@@ -143,21 +156,56 @@ func few(list []string) string {
 }
 
 func judgeDowngrades(j *judgement) {
-	j.changed(func(p *Pair) {
-		if p.Before == nil || p.After == nil || p.InAfter.wrong(p.After.Name) {
+	newest := map[string]string{} // Kubernetes version of each line at head
+	j.declared(func(p *Pair) { newest[p.After.Line] = newestOf(newest[p.After.Line], p.After) })
+	told := map[string]bool{}
+	j.succeeded(func(p *Pair, was []*Family) {
+		if p.InAfter.wrong(p.After.Name) {
 			return
 		}
-		if a, b := agent(p.Before), agent(p.After); a != "" && b != "" && compareVersions(b, a) < 0 {
-			j.family(p, "canvos", "CanvOS goes back from "+p.Before.text("canvos")+" to "+p.After.text("canvos"), "agents are not downgraded: stay on "+p.Before.text("canvos")+", or make a new family with another tag")
+		if release := olderThanAll(p.After, was); release != "" {
+			j.family(p, "canvos", "CanvOS goes back from "+release+" to "+p.After.text("canvos"), "agents are not downgraded: stay on "+release+", or make a new family with another tag")
 		}
-		a, b := p.Before.texts("kubernetes.versions"), p.After.texts("kubernetes.versions")
-		if len(a) == 0 || len(b) == 0 || p.Before.text("kubernetes.distribution") != p.After.text("kubernetes.distribution") {
+		line := p.After.Line
+		if told[line] || was[0].text("kubernetes.distribution") != p.After.text("kubernetes.distribution") {
 			return
 		}
-		if was, is := a[len(a)-1], b[len(b)-1]; compareVersions(is, was) < 0 {
-			j.family(p, "kubernetes.versions", "the newest Kubernetes goes back from "+was+" to "+is, "clusters on "+was+" cannot follow: keep it")
+		before := ""
+		if of := j.lines[line]; len(of) > 0 {
+			was = of
+		}
+		for _, f := range was {
+			before = newestOf(before, f)
+		}
+		if is := newest[line]; before != "" && is != "" && compareVersions(is, before) < 0 {
+			told[line] = true
+			j.family(p, "kubernetes.versions", "the newest Kubernetes goes back from "+before+" to "+is, "clusters on "+before+" cannot follow: keep it")
 		}
 	})
+}
+
+// olderThanAll is the oldest release of the families before, if a family's is older.
+func olderThanAll(f *Family, was []*Family) string {
+	release, oldest := "", ""
+	for _, w := range was {
+		if a := agent(w); a != "" && (oldest == "" || compareVersions(a, oldest) < 0) {
+			release, oldest = w.text("canvos"), a
+		}
+	}
+	if is := agent(f); is == "" || oldest == "" || compareVersions(is, oldest) >= 0 {
+		return ""
+	}
+	return release
+}
+
+// newestOf is the newest of a Kubernetes version and those of a family.
+func newestOf(version string, f *Family) string {
+	for _, v := range f.texts("kubernetes.versions") {
+		if version == "" || compareVersions(v, version) > 0 {
+			version = v
+		}
+	}
+	return version
 }
 
 // agent is what the images of a family run; releases are older or newer by it.
@@ -170,8 +218,9 @@ func agent(f *Family) string {
 
 func judgeDropped(j *judgement) {
 	type built struct{ line, version string }
-	still := map[built]bool{}
+	still, kept := map[built]bool{}, map[string]bool{}
 	j.declared(func(p *Pair) {
+		kept[p.After.Line] = true
 		for _, i := range p.After.Images {
 			still[built{p.After.Line, i.Version}] = true
 		}
@@ -184,14 +233,20 @@ func judgeDropped(j *judgement) {
 			j.family(p, "", "the family is gone; "+left(len(p.Before.Images)), "clusters on its images get no newer ones")
 			return
 		}
-		var gone []string
-		name := "Kubernetes "
+		line := p.Before.Line
+		name, where := "Kubernetes ", ""
 		same := p.Before.text("kubernetes.distribution") == p.After.text("kubernetes.distribution")
 		if !same {
 			name = p.Before.text("kubernetes.distribution") + " "
 		}
+		if kept[line] && line != p.After.Line {
+			where = " in the line " + short(line)
+		}
+		var gone []string
 		for _, v := range p.Before.texts("kubernetes.versions") {
-			if (!same || !slices.Contains(p.After.texts("kubernetes.versions"), v)) && !still[built{p.Before.Line, v}] {
+			// A family that takes its whole line elsewhere goes on building it there.
+			moved := !kept[line] && same && slices.Contains(p.After.texts("kubernetes.versions"), v)
+			if !moved && !still[built{line, v}] {
 				gone = append(gone, v)
 			}
 		}
@@ -200,7 +255,7 @@ func judgeDropped(j *judgement) {
 			if len(gone) == 1 {
 				verb = " is"
 			}
-			j.family(p, "kubernetes.versions", name+strings.Join(gone, ", ")+verb+" no longer built; "+left(len(gone)), "clusters on it get no newer images; keep it until they have moved")
+			j.family(p, "kubernetes.versions", name+strings.Join(gone, ", ")+verb+" no longer built"+where+"; "+left(len(gone)), "clusters on it get no newer images; keep it until they have moved")
 		}
 	})
 }
@@ -362,44 +417,84 @@ var endOfLife = map[string]string{
 
 func judgeFIPS(j *judgement) {
 	j.changed(func(p *Pair) {
-		if p.Before != nil && p.After != nil && p.Before.is("fips") && !p.After.is("fips") && p.Before.Line != p.After.Line {
+		was := p.Before
+		if was == nil { // another family may have taken its line
+			was = j.namedBefore(p.InAfter.Name, p.After.Name)
+		}
+		if was != nil && p.After != nil && was.is("fips") && !p.After.is("fips") && was.Line != p.After.Line {
 			j.family(p, "fips", "the family is no longer FIPS", "make another family without FIPS, and leave this one")
 		}
 	})
+}
+
+// namedBefore is the family of a manifest at base; nil if it had none of that name.
+func (j *judgement) namedBefore(manifest, family string) *Family {
+	for i := range j.Base.Manifests {
+		m := &j.Base.Manifests[i]
+		for n := range m.Families {
+			if m.Name == manifest && m.Families[n].Name == family {
+				return &m.Families[n]
+			}
+		}
+	}
+	return nil
 }
 
 // trusted are the values that say whom images trust.
 var trusted = []string{"signingKey", "certificates", "ubuntuPro"}
 
 func judgeCertificates(j *judgement) {
-	j.changed(func(p *Pair) {
-		if p.Before == nil || p.After == nil {
-			return
-		}
-		for _, path := range union(p.Change.Before, p.Change.After) {
-			of := trustedBy(p, path)
-			before, after := p.Change.Before[path], p.Change.After[path]
-			name, file := strings.CutPrefix(path, "file:")
-			switch {
-			case of == "", file && (before == nil || after == nil): // the field that names it is another, too
-			case file:
-				j.family(p, of, of+": the file "+name+" has other content", "ask who owns it whether it is meant")
-			default:
-				j.family(p, of, difference(path, before, after), "ask who owns it whether it is meant")
+	j.succeeded(func(p *Pair, was []*Family) {
+		var first []trustChange
+		for i, f := range was {
+			changes := trustChanges(f, p.After)
+			if len(changes) == 0 {
+				return
 			}
+			if i == 0 {
+				first = changes
+			}
+		}
+		for _, c := range first {
+			j.family(p, c.field, c.what, "ask who owns it whether it is meant")
 		}
 	})
 }
 
-// trustedBy is the field of trust that a path is of, or that names the file.
-func trustedBy(p *Pair, path string) string {
+// trustChange is a difference in whom images trust.
+type trustChange struct{ field, what string }
+
+func trustChanges(a, b *Family) []trustChange {
+	if a.Partial || b.Partial {
+		return nil
+	}
+	var found []trustChange
+	before, after := values(a), values(b)
+	for _, path := range union(before, after) {
+		of := trustedBy(b, path)
+		was, is := before[path], after[path]
+		name, file := strings.CutPrefix(path, "file:")
+		switch {
+		case of == "", reflect.DeepEqual(was, is), file && (was == nil || is == nil): // the field that names it is another, too
+		case file:
+			found = append(found, trustChange{of, of + ": the file " + name + " has other content"})
+		default:
+			found = append(found, trustChange{of, difference(path, was, is)})
+		}
+	}
+	return found
+}
+
+// trustedBy is the field of trust that a path of a family is of, or that names
+// the file.
+func trustedBy(f *Family, path string) string {
 	name, file := strings.CutPrefix(path, "file:")
 	for _, field := range trusted {
 		if !file && isBelow(path, field) {
 			return field
 		}
-		for at, v := range p.After.Values {
-			if file && isBelow(at, field) && (v.V == name || slices.Contains(p.After.texts(at), name)) {
+		for at, v := range f.Values {
+			if file && isBelow(at, field) && (v.V == name || slices.Contains(f.texts(at), name)) {
 				return at
 			}
 		}
