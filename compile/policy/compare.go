@@ -31,7 +31,8 @@ type Comparison struct {
 	Images     Counts
 	Bytes      Bytes
 
-	lines map[string][]*Family // of base, by image line
+	lines  map[string][]*Family // of base, by image line
+	merged map[string]string    // image lines of base, by reference
 }
 
 // Pair is one family at both sides; one of them is nil if it comes or goes.
@@ -65,8 +66,8 @@ func Compare(base, head State) *Comparison {
 	guessWhereNeeded(base.Manifests, head.Manifests)
 	c := &Comparison{Base: base, Head: head}
 	c.pair()
-	old, was := merged(base.Manifests)
-	new, is := merged(head.Manifests)
+	old, was := together(base.Manifests)
+	new, is := together(head.Manifests)
 	byFamily := map[*Family][]plan.Change{}
 	for _, change := range plan.Diff(old, new) {
 		if change.New != nil {
@@ -117,8 +118,8 @@ func guessBoth(name string, sides ...[]Manifest) {
 	}
 }
 
-// merged is the plans of all manifests as one, and the family of each reference.
-func merged(ms []Manifest) (plan.Plan, map[string]*Family) {
+// together are the plans of all manifests as one, and the family of each reference.
+func together(ms []Manifest) (plan.Plan, map[string]*Family) {
 	var all plan.Plan
 	of := map[string]*Family{}
 	steps, sources := map[plan.Digest]bool{}, map[plan.Source]bool{}
@@ -159,7 +160,7 @@ func merged(ms []Manifest) (plan.Plan, map[string]*Family) {
 // first, in order.
 func (c *Comparison) pair() {
 	var old, new []*Pair
-	c.lines = map[string][]*Family{}
+	c.lines, c.merged = map[string][]*Family{}, map[string]string{}
 	for i := range c.Base.Manifests {
 		m := &c.Base.Manifests[i]
 		for n := range m.Families {
@@ -167,6 +168,9 @@ func (c *Comparison) pair() {
 			old = append(old, &Pair{Before: f, InBefore: m})
 			if f.Line != "" {
 				c.lines[f.Line] = append(c.lines[f.Line], f)
+			}
+			for _, image := range f.Images {
+				c.merged[image.Reference] = f.Line
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"canvos.dev/compile/lock"
 	"canvos.dev/compile/plan"
 )
 
@@ -147,44 +146,6 @@ func (j *judgement) changed(each func(*Pair)) {
 			each(&j.Pairs[i])
 		}
 	}
-}
-
-// lineWas is what was declared of an image line before this change, and by whom.
-type lineWas struct {
-	facts lock.LineFacts
-	by    string // "at main", "in the lock"
-	at    plan.Pos
-}
-
-// linesBefore are the lines that base declares, and those that any lock records.
-// What base's manifests say comes first: it was merged.
-func (c *Comparison) linesBefore() map[string]lineWas {
-	all := map[string]lineWas{}
-	add := func(lines map[string]lock.LineFacts, by string) {
-		for line, facts := range lines {
-			if _, known := all[line]; !known {
-				all[line] = lineWas{facts: facts, by: by}
-			}
-		}
-	}
-	for i := range c.Base.Manifests {
-		m := &c.Base.Manifests[i]
-		add(m.Declared, "at "+c.Base.Name)
-		for n := range m.Families {
-			f := &m.Families[n]
-			if was, ok := all[f.Line]; ok && was.at.File == "" {
-				was.at = f.at("twoNode")
-				all[f.Line] = was
-			}
-		}
-	}
-	for i := range c.Base.Manifests {
-		add(c.Base.Manifests[i].Recorded, "in the lock at "+c.Base.Name)
-	}
-	for i := range c.Head.Manifests {
-		add(c.Head.Manifests[i].Recorded, "in the lock")
-	}
-	return all
 }
 
 // sortFindings puts the gravest first.

@@ -16,15 +16,16 @@ func judgeTwoNode(j *judgement) {
 	before := j.linesBefore()
 	j.declared(func(p *Pair) {
 		f := p.After
-		was, known := before[f.Line]
-		if !known || was.facts.TwoNode == f.is("twoNode") {
-			return
+		for _, was := range j.linesOf(before, f) {
+			if was.facts.TwoNode == f.is("twoNode") {
+				continue
+			}
+			help := "leave " + quoted(f.Name) + " as it was, and make a new family with another tag, for example " + quoted(j.otherTag(f)) + "; move clusters by installing them anew"
+			j.find(p, Finding{
+				Message: "the line " + short(was.line) + " has twoNode: " + yesno(was.facts.TwoNode) + " " + was.by + " and cannot become " + yesno(f.is("twoNode")),
+				Help:    help, Reference: was.line, At: f.at("twoNode"), Also: places(was.at),
+			})
 		}
-		help := "leave " + quoted(f.Name) + " as it was, and make a new family with another tag, for example " + quoted(j.otherTag(f)) + "; move clusters by installing them anew"
-		j.find(p, Finding{
-			Message: "the line " + short(f.Line) + " has twoNode: " + yesno(was.facts.TwoNode) + " " + was.by + " and cannot become " + yesno(f.is("twoNode")),
-			Help:    help, Reference: f.Line, At: f.at("twoNode"), Also: places(was.at),
-		})
 	})
 	j.published("twoNode")
 }
@@ -49,43 +50,44 @@ func judgeLines(j *judgement) {
 	before := j.linesBefore()
 	platforms := map[string][]string{}
 	j.declared(func(p *Pair) {
-		f := p.After
-		for _, i := range f.Images {
-			platforms[f.Line] = append(platforms[f.Line], i.Platforms...)
+		for _, i := range p.After.Images {
+			platforms[p.After.Line] = append(platforms[p.After.Line], i.Platforms...)
 		}
 	})
 	dropped := map[string]bool{}
 	j.declared(func(p *Pair) {
-		f := p.After
-		was, known := before[f.Line]
-		if !known {
-			return
-		}
-		for _, fact := range []struct{ path, was, is, why string }{
-			{"fips", yesno(was.facts.FIPS), yesno(f.is("fips")), "a cluster does not become FIPS-compliant, or cease to be, by an upgrade"},
-			{"uki", yesno(was.facts.UKI), yesno(f.is("uki")), "trusted boot is set up when a host is installed"},
-			{"os.distribution", was.facts.OSDistribution, f.text("os.distribution"), "hosts are not upgraded from one operating system to another"},
-		} {
-			if fact.was != fact.is {
-				j.find(p, Finding{
-					Message:   "the line " + short(f.Line) + " has " + fact.path + ": " + fact.was + " " + was.by + " and cannot become " + fact.is + ": " + fact.why,
-					Help:      "make a new family with another tag, and leave " + quoted(f.Name) + " as it was",
-					Reference: f.Line, At: f.at(fact.path), Also: places(was.at),
-				})
-			}
-		}
-		for _, platform := range was.facts.Platforms {
-			if !slices.Contains(platforms[f.Line], platform) && !dropped[f.Line+platform] {
-				dropped[f.Line+platform] = true
-				j.find(p, Finding{
-					Message:   "the line " + short(f.Line) + " has images for " + platform + " " + was.by + ", which may not be dropped: hosts of that platform would find no image",
-					Help:      "add " + quoted(strings.TrimPrefix(platform, "linux/")) + " to arch, or make a new family with another tag",
-					Reference: f.Line, At: f.at("arch"),
-				})
+		for _, was := range j.linesOf(before, p.After) {
+			j.fixed(p, was)
+			has := append(platforms[was.line], platforms[p.After.Line]...)
+			for _, platform := range was.facts.Platforms {
+				if !slices.Contains(has, platform) && !dropped[was.line+platform] {
+					dropped[was.line+platform] = true
+					j.find(p, Finding{
+						Message: "the line " + short(was.line) + " has images for " + platform + " " + was.by + ", which may not be dropped: hosts of that platform would find no image",
+						Help:    "add " + quoted(strings.TrimPrefix(platform, "linux/")) + " to arch, or make a new family with another tag", Reference: was.line, At: p.After.at("arch"),
+					})
+				}
 			}
 		}
 	})
 	j.published("")
+}
+
+// fixed finds facts of a family that are not those of its line.
+func (j *judgement) fixed(p *Pair, was lineWas) {
+	f := p.After
+	for _, fact := range []struct{ path, was, is, why string }{
+		{"fips", yesno(was.facts.FIPS), yesno(f.is("fips")), "a cluster does not become FIPS-compliant, or cease to be, by an upgrade"},
+		{"uki", yesno(was.facts.UKI), yesno(f.is("uki")), "trusted boot is set up when a host is installed"},
+		{"os.distribution", was.facts.OSDistribution, f.text("os.distribution"), "hosts are not upgraded from one operating system to another"},
+	} {
+		if fact.was != fact.is {
+			j.find(p, Finding{
+				Message: "the line " + short(was.line) + " has " + fact.path + ": " + fact.was + " " + was.by + " and cannot become " + fact.is + ": " + fact.why,
+				Help:    "make a new family with another tag, and leave " + quoted(f.Name) + " as it was", Reference: was.line, At: f.at(fact.path), Also: places(was.at),
+			})
+		}
+	}
 }
 
 // published are the refusals of a registry because of the facts of a line: of
@@ -141,20 +143,10 @@ var marked = regexp.MustCompile(`(^|[._-])(two-?node|2node)([._-]|$)`)
 
 func judgeMarks(j *judgement) {
 	before := j.linesBefore()
-	for line := range j.recordedAtHead() {
-		delete(before, line) // the lock at head knows the lines that are new in it
-	}
-	for i := range j.Base.Manifests {
-		for line := range j.Base.Manifests[i].Declared {
-			before[line] = lineWas{}
-		}
-		for line := range j.Base.Manifests[i].Recorded {
-			before[line] = lineWas{}
-		}
-	}
 	j.declared(func(p *Pair) {
 		f := p.After
-		if _, old := before[f.Line]; old || !f.is("twoNode") || marked.MatchString(strings.ToLower(f.text("tag"))) {
+		// The lock at head knows the lines that are new in it.
+		if before[f.Line].base || !f.is("twoNode") || marked.MatchString(strings.ToLower(f.text("tag"))) {
 			return
 		}
 		j.family(p, "tag", "the new two-node line "+short(f.Line)+" does not say so in its tag", "tag: "+quoted(j.otherTag(f)))
