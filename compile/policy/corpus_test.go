@@ -34,6 +34,7 @@ var update = flag.Bool("update", false, "rewrite what is wanted to what is seen"
 //	base LINE             the same for base, before anything else
 //	lock none|old|relock  head has no lock, base's, or its images resolve anew
 //	forget LINE           head's lock does not record an image line
+//	record LINE           or records that it is not two-node
 //	squash                base has no manifest: what is in it was merged long ago
 //	published REF CODE REASON   what a registry refuses
 //	free REF              what a registry does not have
@@ -128,6 +129,7 @@ func told(r Review) string {
 type editing struct {
 	lock     string
 	forget   []string
+	record   []string
 	squash   bool
 	observed Observed
 	today    string
@@ -155,6 +157,8 @@ func review(t *testing.T, files map[string]string, script string) Review {
 			e.lock = rest
 		case "forget":
 			e.forget = append(e.forget, rest)
+		case "record":
+			e.record = append(e.record, rest)
 		case "squash":
 			e.squash = true
 		case "published":
@@ -186,6 +190,14 @@ func review(t *testing.T, files map[string]string, script string) Review {
 	for _, line := range e.forget {
 		for _, lk := range newLocks {
 			lk.Forget(line)
+		}
+	}
+	for _, line := range e.record {
+		for _, lk := range newLocks {
+			if facts, known := lk.Facts[line]; known {
+				facts.TwoNode = false
+				lk.Facts[line] = facts
+			}
 		}
 	}
 	// What is a manifest at one side is one at the other, if there is any CUE.

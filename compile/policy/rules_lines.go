@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"canvos.dev/compile/lock"
 	"canvos.dev/compile/plan"
 )
 
@@ -153,35 +154,61 @@ func judgeMarks(j *judgement) {
 	})
 }
 
-func (j *judgement) recordedAtHead() map[string]bool {
-	lines := map[string]bool{}
+// judgeForgotten finds lines that a lock recorded and no lock does any more, or with
+// other facts.
+func judgeForgotten(j *judgement) {
+	kept := map[string][]lock.LineFacts{}
 	for _, m := range j.Head.Manifests {
-		for line := range m.Recorded {
-			lines[line] = true
+		for line, facts := range m.Recorded {
+			kept[line] = append(kept[line], facts)
 		}
 	}
-	return lines
-}
-
-// judgeForgotten finds lines that a lock recorded and does not any more.
-func judgeForgotten(j *judgement) {
-	kept := j.recordedAtHead()
 	for i := range j.Base.Manifests {
 		m := &j.Base.Manifests[i]
 		head := j.manifest(m.Name)
-		if head == nil || head.NoLock || len(head.Recorded) == 0 && len(head.Stale) > 0 {
+		if head != nil && (head.NoLock || len(head.Recorded) == 0 && len(head.Stale) > 0) {
 			continue // judgeLocks says so
 		}
 		for _, line := range slices.Sorted(maps.Keys(m.Recorded)) {
-			if !kept[line] {
-				j.find(nil, Finding{
-					Message:  "the lock of " + m.Name + " no longer records the line " + short(line),
-					Help:     "that is right if no cluster follows it; otherwise take the entry back",
-					Manifest: m.Name, Reference: line, At: plan.Pos{File: lockName(m.Name)},
-				})
+			was := m.Recorded[line]
+			if slices.ContainsFunc(kept[line], func(is lock.LineFacts) bool { return otherFacts(was, is) == "" }) {
+				continue
 			}
+			f := Finding{
+				Message:  "the lock of " + m.Name + " no longer records the line " + short(line),
+				Help:     "take the entry back; if no cluster follows the line, a waiver that is merged before says so",
+				Manifest: m.Name, Reference: line, At: plan.Pos{File: lockName(m.Name)},
+			}
+			switch {
+			case len(kept[line]) > 0:
+				f.Message = "the lock of " + m.Name + " records of the line " + short(line) + " " + otherFacts(was, kept[line][0])
+			case head == nil:
+				f.Message = "the lock of " + m.Name + " is gone, and nothing records the line " + short(line) + " any more"
+				f.Help = "move its facts into the lock of another manifest; if no cluster follows the line, a waiver that is merged before says so"
+				f.At = plan.Pos{}
+			}
+			j.find(nil, f)
 		}
 	}
+}
+
+// otherFacts are the first of a line that are not what they were; "" if none are.
+// Platforms may be added.
+func otherFacts(was, is lock.LineFacts) string {
+	for _, fact := range []struct{ name, was, is string }{
+		{"twoNode", yesno(was.TwoNode), yesno(is.TwoNode)}, {"fips", yesno(was.FIPS), yesno(is.FIPS)}, {"uki", yesno(was.UKI), yesno(is.UKI)},
+		{"os.distribution", was.OSDistribution, is.OSDistribution},
+	} {
+		if fact.was != fact.is {
+			return fact.name + ": " + fact.is + ", before " + fact.was
+		}
+	}
+	for _, p := range was.Platforms {
+		if !slices.Contains(is.Platforms, p) {
+			return "no images for " + p + ", before some"
+		}
+	}
+	return ""
 }
 
 // manifest is that of head with a name.
