@@ -43,6 +43,9 @@ type Pair struct {
 	Change            Change
 	// Effect says that the change does anything at all.
 	Effect bool
+
+	// whose are the manifests whose policies judge it: those it is and was in.
+	whose []string
 }
 
 // Family is the one that is judged: the newer.
@@ -198,10 +201,15 @@ func (c *Comparison) pair() {
 		}
 	}
 	for _, p := range new {
+		p.whose = []string{p.InAfter.Name}
+		if p.InBefore != nil && p.InBefore.Name != p.InAfter.Name {
+			p.whose = append(p.whose, p.InBefore.Name)
+		}
 		c.Pairs = append(c.Pairs, *p)
 	}
 	for _, was := range old {
 		if !taken[was] {
+			was.whose = []string{was.InBefore.Name}
 			c.Pairs = append(c.Pairs, *was)
 		}
 	}

@@ -41,6 +41,7 @@ var update = flag.Bool("update", false, "rewrite what is wanted to what is seen"
 //	unreachable WHY       a registry that is not there
 //	today DATE            2026-01-15 otherwise
 //	judge head            by head's policies, not base's
+//	policy CUE            and by such policies for all manifests
 func TestCorpus(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -134,6 +135,7 @@ type editing struct {
 	observed Observed
 	today    string
 	judge    string
+	policy   string
 }
 
 func review(t *testing.T, files map[string]string, script string) Review {
@@ -172,6 +174,8 @@ func review(t *testing.T, files map[string]string, script string) Review {
 			e.today = rest
 		case "judge":
 			e.judge = rest
+		case "policy":
+			e.policy = escaped(t, rest)
 		case "#", "":
 		default:
 			alter(t, head, line)
@@ -215,6 +219,13 @@ func review(t *testing.T, files map[string]string, script string) Review {
 	}
 	for _, m := range by.Manifests {
 		rules.Add(m.Name, m.Policies, m.Waivers)
+	}
+	if e.policy != "" {
+		policies, waivers, ps := compile.LoadRules(compile.Source{FS: tree(map[string]string{"rules.cue": "package rules\n" + e.policy}), Dir: "."})
+		for _, p := range ps {
+			t.Fatal(p)
+		}
+		rules.Add("", policies, waivers)
 	}
 	return Judge(Compare(b, h), Options{Today: e.today, Observed: e.observed, Rules: rules})
 }

@@ -47,7 +47,10 @@ type Case struct {
 
 // Ruleset is what a change is judged by.
 type Ruleset struct {
+	// Settings are those for all manifests; Of are those of each manifest whose
+	// policies the set has, by its name.
 	Settings Settings
+	Of       map[string]Settings
 	Own      []Custom
 	Waivers  []Waiver
 	// Broken are findings of policies and waivers that cannot be read.
@@ -55,11 +58,15 @@ type Ruleset struct {
 }
 
 // NewRuleset is one without any rule.
-func NewRuleset() *Ruleset { return &Ruleset{Settings: Settings{}} }
+func NewRuleset() *Ruleset { return &Ruleset{Settings: Settings{}, Of: map[string]Settings{}} }
 
 // Add reads policies and waivers into the set. manifest is whose they are, "" if
-// they judge all. Of two settings of one rule the graver holds.
+// they judge all. Settings of a manifest are of that manifest alone; of two that
+// hold for one, the graver does.
 func (s *Ruleset) Add(manifest string, policies, waivers compile.Rules) {
+	if manifest != "" {
+		s.Of[manifest] = Settings{}
+	}
 	s.policies(manifest, policies)
 	s.waivers(manifest, waivers)
 }
@@ -77,7 +84,7 @@ func (s *Ruleset) policies(manifest string, r compile.Rules) {
 	functions := lift(r.CUE)
 	for id, v := range fields(all) {
 		if builtin[id] {
-			s.set(id, v)
+			s.set(manifest, id, v)
 			continue
 		}
 		c := e.custom(id, v)
@@ -97,43 +104,6 @@ func (s *Ruleset) broken(rule, why string, at plan.Pos) {
 // brokenRule fails a review: what a rule would have found is not known.
 func brokenRule(rule, why string, at plan.Pos) Finding {
 	return Finding{Rule: rule, Severity: SeverityDeny, Message: "the rule is broken: " + why, Help: "canvos policy test shows what it does", At: at}
-}
-
-// set takes over the setting of a rule that canvos brings along.
-func (s *Ruleset) set(id string, v cue.Value) {
-	var in struct {
-		Severity  string   `json:"severity"`
-		Owner     string   `json:"owner"`
-		Link      string   `json:"link"`
-		Allow     []string `json:"allow"`
-		Threshold *int     `json:"threshold"`
-	}
-	if err := v.Decode(&in); err != nil {
-		s.broken(id, words(err), plan.Pos{})
-		return
-	}
-	was, known := s.Settings[id]
-	is := Setting{Owner: in.Owner, Link: in.Link, Allow: in.Allow, Threshold: in.Threshold}
-	if in.Severity == "off" {
-		is.Off = true
-	} else {
-		is.Severity = Severity(in.Severity)
-	}
-	if known {
-		is.Off = is.Off && was.Off
-		if gravity(was.Severity) > gravity(is.Severity) {
-			is.Severity = was.Severity
-		}
-		is.Allow = append(slices.Clip(was.Allow), is.Allow...)
-		if was.Threshold != nil && (is.Threshold == nil || *was.Threshold < *is.Threshold) {
-			is.Threshold = was.Threshold
-		}
-	}
-	s.Settings[id] = is
-}
-
-func gravity(s Severity) int {
-	return slices.Index([]Severity{"", SeverityInfo, SeverityWarn, SeverityDeny}, s)
 }
 
 func (s *Ruleset) waivers(manifest string, r compile.Rules) {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,7 +40,7 @@ func (c *Custom) subjects(of *Comparison) func(func(subject) bool) {
 // judges says whether a rule is about a pair: a manifest's rules judge its own
 // families.
 func (c *Custom) judges(p *Pair) bool {
-	return c.Manifest == "" || p.InBefore != nil && p.InBefore.Name == c.Manifest || p.InAfter != nil && p.InAfter.Name == c.Manifest
+	return c.Manifest == "" || slices.Contains(p.whose, c.Manifest)
 }
 
 func (c *Custom) images(of *Comparison) func(func(subject) bool) {

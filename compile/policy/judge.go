@@ -13,33 +13,16 @@ type Options struct {
 	Rules    *Ruleset // nil: only what canvos brings along
 }
 
-// Settings say how rules that canvos brings along are applied, by id.
-type Settings map[string]Setting
-
-// Setting is what policies say of one.
-type Setting struct {
-	Severity    Severity // "" is the rule's own
-	Off         bool
-	Owner, Link string
-	Allow       []string // registry-allow-list
-	Threshold   *int     // rebuild-threshold
-}
-
 // Judge applies the rules to a comparison.
 func Judge(c *Comparison, o Options) Review {
 	rules := o.Rules
 	if rules == nil {
 		rules = NewRuleset()
 	}
-	j := &judgement{Comparison: c, observed: o.Observed, today: o.Today, said: map[saying]bool{}}
+	j := &judgement{Comparison: c, rules: rules, observed: o.Observed, today: o.Today, said: map[saying]bool{}}
 	for _, r := range Builtin() {
-		j.rule, j.setting, j.severity = &r, rules.Settings[r.ID], r.Severity
-		if j.setting.Severity != "" {
-			j.severity = j.setting.Severity
-		}
-		if !j.setting.Off {
-			r.judge(j)
-		}
+		j.rule = &r
+		r.judge(j)
 	}
 	j.findings = append(j.findings, rules.Broken...)
 	for i := range rules.Own {

@@ -68,11 +68,10 @@ func Builtin() []Rule {
 // judgement is a comparison on its way to a review.
 type judgement struct {
 	*Comparison
+	rules    *Ruleset
 	observed Observed
 	today    string // YYYY-MM-DD
 	rule     *Rule
-	severity Severity
-	setting  Setting
 	findings []Finding
 	said     map[saying]bool
 }
@@ -101,19 +100,33 @@ type Refusal struct{ Reference, Code, Reason, Help string }
 func (j *judgement) find(p *Pair, f Finding) {
 	f.Rule = j.rule.ID
 	f.about(p)
+	set := j.setting(f.Manifest, f.of)
+	if set.Off {
+		return
+	}
 	if f.Severity == "" {
-		f.Severity = j.severity
+		f.Severity = set.Severity
 	}
 	if key := (saying{f.Rule, f.Manifest, f.Family, f.Reference, f.Message, f.At}); !j.said[key] {
 		j.said[key] = true
-		if j.setting.Owner != "" {
-			f.Owner = j.setting.Owner
-		}
-		if j.setting.Link != "" {
-			f.Link = j.setting.Link
-		}
+		f.Owner, f.Link = set.Owner, set.Link
 		j.findings = append(j.findings, f)
 	}
+}
+
+// setting is how the rule at hand is applied to a family, if p is set, or else to
+// a manifest; to the whole change if that has no name.
+func (j *judgement) setting(manifest string, p *Pair) Setting {
+	switch {
+	case p != nil:
+		return j.rules.setting(j.rule, p.whose)
+	case manifest != "":
+		return j.rules.setting(j.rule, []string{manifest})
+	}
+	var all []string
+	j.changed(func(p *Pair) { all = append(all, p.whose...) })
+	slices.Sort(all)
+	return j.rules.setting(j.rule, slices.Compact(all))
 }
 
 // about makes it a finding about a family.

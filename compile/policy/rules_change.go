@@ -293,11 +293,8 @@ func bases(f *Family) func(func(string, string) bool) {
 }
 
 func judgeAllowed(j *judgement) {
-	if len(j.setting.Allow) == 0 {
-		return
-	}
 	j.changed(func(p *Pair) {
-		if p.After == nil {
+		if p.After == nil || len(j.setting("", p).Allow) == 0 {
 			return
 		}
 		for path, ref := range bases(p.After) {
@@ -313,12 +310,18 @@ func (j *judgement) allowed(p *Pair, path, ref string) {
 	if normal, err := compile.NormalReference(ref); err == nil {
 		ref = normal
 	}
-	for _, prefix := range j.setting.Allow {
-		if rest, ok := strings.CutPrefix(ref, prefix); ok && (rest == "" || strings.HasSuffix(prefix, "/") || strings.ContainsRune("/:@", rune(rest[0]))) {
+	for _, list := range j.setting("", p).Allow {
+		if !slices.ContainsFunc(list, func(prefix string) bool { return begins(ref, prefix) }) {
+			j.family(p, path, "the base image "+ref+" is not from "+strings.Join(list, " or "), "mirror it there, and name it in os.image")
 			return
 		}
 	}
-	j.family(p, path, "the base image "+ref+" is not from "+strings.Join(j.setting.Allow, " or "), "mirror it there, and name it in os.image")
+}
+
+// begins says that a reference begins with another, or with a part of it.
+func begins(ref, prefix string) bool {
+	rest, ok := strings.CutPrefix(ref, prefix)
+	return ok && (rest == "" || strings.HasSuffix(prefix, "/") || strings.ContainsRune("/:@", rune(rest[0])))
 }
 
 // basesOf are the base images that the plan has for a family.
@@ -503,10 +506,7 @@ func trustedBy(f *Family, path string) string {
 }
 
 func judgeThreshold(j *judgement) {
-	most := 50
-	if j.setting.Threshold != nil {
-		most = *j.setting.Threshold
-	}
+	most := *j.setting("", nil).Threshold
 	if n := j.Images.Rebuilt; n > most {
 		j.find(nil, Finding{Message: count(n, "image") + " would be rebuilt, more than " + shown(most), Help: "change family by family, or ask for the whole at a quiet hour"})
 	}
