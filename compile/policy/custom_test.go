@@ -57,6 +57,15 @@ func TestCustomRules(t *testing.T) {
 		{"computed", `_max: 1
 policies: r: {severity: "deny", message: "m", before: _, after: _, violations: [if before != null if after != null if before.tag != after.tag {field: "tag", message: "\(before.tag) became \(after.tag), \(_max)"}]}`,
 			retag, `shop became shop2, 1 images.cue:8:7`},
+		{"computed, of a family that comes", `policies: r: {severity: "deny", message: "m", #before: _, #after: _, #violations: [if #before == null {message: #after.tag}]}`,
+			[2]string{"canvos:", "families: kiosk: {os: {distribution: \"ubuntu\", version: \"22.04\"}, kubernetes: {distribution: \"k3s\", versions: [\"1.30.4\"]}, tag: \"kiosk\"}\ncanvos:"}, "kiosk images.cue:3:11"},
+		{"computed, of a family that goes", `policies: r: {severity: "deny", message: "m", #before: _, #after: _, #violations: [if #after == null {message: #before.tag}]}`,
+			[2]string{`families: "store":`, `_f:`}, "shop images.cue:5:11"},
+		{"computed, of a family that goes, shared", `_rule: {severity: "deny", message: "m", after: _, violations: [if after == null {message: "gone"}]}
+policies: r: _rule & {help: "h"}`, [2]string{`families: "store":`, `_f:`}, "gone images.cue:5:11"},
+		{"an image that comes", `policies: r: {severity: "deny", message: "m", each: "image", before: _, after: _, violations: [if before == null {message: after.reference}]}`,
+			[2]string{`"1.30.4"]`, `"1.30.4", "1.29.6"]`}, "docker.io/acme/ubuntu:k3s-1.29.6-v4.4.12-shop images.cue:5:11 docker.io/acme/ubuntu:k3s-1.29.6-v4.4.12-shop"},
+		{"when nothing was there", `policies: r: {severity: "deny", message: "m", #when: before: null, #require: after: tag: "x"}`, retag, ""},
 		{"computed definitions", `policies: r: {severity: "deny", message: "m", #after: _, #violations: [if len(#after.kubernetes.versions) < 3 {message: "few: \(len(#after.kubernetes.versions))"}]}`,
 			retag, `few: 2 images.cue:5:11`},
 		{"computed with an import and a helper", `import "strings"

@@ -61,18 +61,21 @@ type listKey struct {
 	manifest, each string
 }
 
+// encode is a value as CUE has it: nil is null, what is not there.
+func encode(ctx *cue.Context, v any) cue.Value { return ctx.Encode(v, cue.NilIsAny(false)) }
+
 // encoded are inputs as CUE has them.
 func (e *evaluator) encoded(plain map[string]any) map[string]cue.Value {
 	out := map[string]cue.Value{}
 	for name, v := range plain {
 		m, ok := v.(map[string]any)
 		if !ok || name != "before" && name != "after" {
-			out[name] = e.ctx.Encode(v)
+			out[name] = encode(e.ctx, v)
 			continue
 		}
 		key := reflect.ValueOf(m).Pointer()
 		if _, ok := e.known[key]; !ok {
-			e.known[key] = e.ctx.Encode(m)
+			e.known[key] = encode(e.ctx, m)
 		}
 		out[name] = e.known[key]
 	}
@@ -108,7 +111,7 @@ func (l leaf) wrong(ctx *cue.Context, s subject) string {
 		if wrong, known := l.memo[key]; known {
 			return wrong
 		}
-		v = ctx.Encode(got)
+		v = encode(ctx, got)
 	} else {
 		labels := make([]cue.Selector, len(l.path)-1)
 		for i, name := range l.path[1:] {
