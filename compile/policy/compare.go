@@ -44,7 +44,9 @@ type Pair struct {
 	// Effect says that the change does anything at all.
 	Effect bool
 
-	// whose are the manifests whose policies judge it: those it is and was in.
+	// whose are the manifests whose policies judge it: those it is and was in; and
+	// if it is in a new one, all that families left, since it may be one of these
+	// under another name.
 	whose []string
 }
 
@@ -201,18 +203,56 @@ func (c *Comparison) pair() {
 		}
 	}
 	for _, p := range new {
-		p.whose = []string{p.InAfter.Name}
-		if p.InBefore != nil && p.InBefore.Name != p.InAfter.Name {
-			p.whose = append(p.whose, p.InBefore.Name)
-		}
 		c.Pairs = append(c.Pairs, *p)
 	}
 	for _, was := range old {
 		if !taken[was] {
-			was.whose = []string{was.InBefore.Name}
 			c.Pairs = append(c.Pairs, *was)
 		}
 	}
+	c.own()
+}
+
+// own says whose each pair is.
+func (c *Comparison) own() {
+	left := c.deserted()
+	for i := range c.Pairs {
+		p := &c.Pairs[i]
+		p.whose = []string{p.In().Name}
+		if p.InBefore != nil {
+			p.whose = append(p.whose, p.InBefore.Name)
+		}
+		if p.After != nil && named(c.Base.Manifests, p.InAfter.Name) == nil {
+			p.whose = append(p.whose, left...)
+		}
+		slices.Sort(p.whose)
+		p.whose = slices.Compact(p.whose)
+	}
+}
+
+// deserted are the manifests of base that are gone, or that a family left.
+func (c *Comparison) deserted() []string {
+	var left []string
+	for _, m := range c.Base.Manifests {
+		if c.manifest(m.Name) == nil || slices.ContainsFunc(c.Pairs, func(p Pair) bool {
+			return p.InBefore != nil && p.InBefore.Name == m.Name && p.In().Name != m.Name || p.After == nil && p.InBefore.Name == m.Name
+		}) {
+			left = append(left, m.Name)
+		}
+	}
+	return left
+}
+
+// manifest is that of head with a name.
+func (c *Comparison) manifest(name string) *Manifest { return named(c.Head.Manifests, name) }
+
+func named(ms []Manifest, name string) *Manifest {
+	for i := range ms {
+		if ms[i].Name == name {
+			return &ms[i]
+		}
+	}
+	return nil
 }
 
 // before are the families whose hosts would take what a family at head builds:

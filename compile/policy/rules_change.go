@@ -545,24 +545,29 @@ func judgeRegistry(j *judgement) {
 }
 
 func judgePolicies(j *judgement) {
-	for i := range j.Head.Manifests {
-		m := &j.Head.Manifests[i]
-		var was *Manifest
-		for n := range j.Base.Manifests {
-			if j.Base.Manifests[n].Name == m.Name {
-				was = &j.Base.Manifests[n]
+	for _, x := range []struct {
+		name string
+		of   func(*Manifest) compile.Rules
+	}{{"policies", func(m *Manifest) compile.Rules { return m.Policies }}, {"waivers", func(m *Manifest) compile.Rules { return m.Waivers }}} {
+		// What is in another directory now is the same all the same.
+		moved := func(from, to []Manifest, text string) bool {
+			return slices.ContainsFunc(from, func(m Manifest) bool { return string(x.of(&m).CUE) == text && named(to, m.Name) == nil })
+		}
+		for i := range j.Head.Manifests {
+			m := &j.Head.Manifests[i]
+			is, was := x.of(m), compile.Rules{}
+			before := named(j.Base.Manifests, m.Name)
+			if before != nil {
+				was = x.of(before)
+			}
+			if string(was.CUE) != string(is.CUE) && (before != nil || !moved(j.Base.Manifests, j.Head.Manifests, string(is.CUE))) {
+				j.find(nil, Finding{Message: "the " + x.name + " of " + m.Name + " change; they judge from the next change on", Manifest: m.Name, At: or(is.At, was.At)})
 			}
 		}
-		if was == nil {
-			was = &Manifest{}
-		}
-		for _, x := range []struct {
-			name   string
-			before compile.Rules
-			after  compile.Rules
-		}{{"policies", was.Policies, m.Policies}, {"waivers", was.Waivers, m.Waivers}} {
-			if string(x.before.CUE) != string(x.after.CUE) {
-				j.find(nil, Finding{Message: "the " + x.name + " of " + m.Name + " change; they judge from the next change on", Manifest: m.Name, At: or(x.after.At, x.before.At)})
+		for i := range j.Base.Manifests {
+			m := &j.Base.Manifests[i]
+			if was := x.of(m); was.CUE != nil && j.manifest(m.Name) == nil && !moved(j.Head.Manifests, j.Base.Manifests, string(was.CUE)) {
+				j.find(nil, Finding{Message: "the " + x.name + " of " + m.Name + " go with it; they judge for the last time", Manifest: m.Name, At: was.At})
 			}
 		}
 	}

@@ -211,16 +211,6 @@ func otherFacts(was, is lock.LineFacts) string {
 	return ""
 }
 
-// manifest is that of head with a name.
-func (c *Comparison) manifest(name string) *Manifest {
-	for i := range c.Head.Manifests {
-		if c.Head.Manifests[i].Name == name {
-			return &c.Head.Manifests[i]
-		}
-	}
-	return nil
-}
-
 // lockName is the lock of a manifest that is named by its directory or a file.
 func lockName(manifest string) string {
 	dir := manifest
