@@ -64,7 +64,7 @@ func (r *reviewing) judge(ctx context.Context, base, head policy.State) (policy.
 		// What they would have found is not known: that fails the review.
 		set := policy.NewRuleset()
 		set.Broken = append(set.Broken, policy.Finding{
-			Rule: "policies", Severity: policy.SeverityDeny, Message: "the policies are not judged by: " + stopped.Error(),
+			Rule: "policy-broken", Message: "the policies are not judged by: " + stopped.Error(),
 			Help: "look for loops and values that double; --trusted judges without limits",
 		})
 		return q.by(c, set), nil

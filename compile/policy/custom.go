@@ -84,7 +84,9 @@ func (s *Ruleset) policies(manifest string, r compile.Rules) {
 	functions := lift(r.CUE)
 	for id, v := range fields(all) {
 		if builtin[id] {
-			s.set(manifest, id, v)
+			if err := s.set(manifest, id, v); err != nil {
+				s.Broken = append(s.Broken, brokenRule(manifest, id, words(err), r.Of[id]))
+			}
 			continue
 		}
 		c := e.custom(id, v)
@@ -93,17 +95,8 @@ func (s *Ruleset) policies(manifest string, r compile.Rules) {
 		s.Own = append(s.Own, c)
 	}
 	if err := all.Err(); err != nil && len(s.Own) == 0 {
-		s.broken("policies", err.Error(), r.At)
+		s.Broken = append(s.Broken, brokenRule(manifest, "", words(err), r.At))
 	}
-}
-
-func (s *Ruleset) broken(rule, why string, at plan.Pos) {
-	s.Broken = append(s.Broken, brokenRule(rule, why, at))
-}
-
-// brokenRule fails a review: what a rule would have found is not known.
-func brokenRule(rule, why string, at plan.Pos) Finding {
-	return Finding{Rule: rule, Severity: SeverityDeny, Message: "the rule is broken: " + why, Help: "canvos policy test shows what it does", At: at}
 }
 
 func (s *Ruleset) waivers(manifest string, r compile.Rules) {
@@ -122,7 +115,7 @@ func (s *Ruleset) waivers(manifest string, r compile.Rules) {
 			Digest  string `json:"digest"`
 		}
 		if err := v.Decode(&in); err != nil {
-			s.broken("waivers", name+": "+words(err), r.Of[name])
+			s.Broken = append(s.Broken, brokenRule(manifest, "", "waiver "+name+": "+words(err), r.Of[name]))
 			continue
 		}
 		s.Waivers = append(s.Waivers, Waiver{
@@ -256,12 +249,12 @@ type subject struct {
 	ref    string
 }
 
-// judge applies a rule to a change.
-func (c *Custom) judge(of *Comparison) []Finding {
+// judge applies a rule to a change. broken says why it cannot judge it; "" if it
+// can.
+func (c *Custom) judge(of *Comparison) (findings []Finding, broken string) {
 	if c.Broken != "" {
-		return []Finding{brokenRule(c.ID, c.Broken, c.At)}
+		return nil, c.Broken
 	}
-	var findings []Finding
 	var many []subject // for the computed part, all at once
 	var selected []int // of them
 	for s := range c.subjects(of) {
@@ -277,7 +270,7 @@ func (c *Custom) judge(of *Comparison) []Finding {
 		}
 		found, err := c.violations(s)
 		if err != nil { // one is enough: the rule is wrong, not the change
-			return append(findings, brokenRule(c.ID, inRule(err), c.At))
+			return findings, inRule(err)
 		}
 		for _, v := range found {
 			findings = append(findings, c.finding(of, s, v))
@@ -286,7 +279,7 @@ func (c *Custom) judge(of *Comparison) []Finding {
 	if len(selected) > 0 {
 		found, err := c.lifted.judge(c.in, c.in.listed(listKey{of, c.Manifest, c.Each}, many), selected)
 		if err != nil {
-			return append(findings, brokenRule(c.ID, inRule(err), c.At))
+			return findings, inRule(err)
 		}
 		for i, n := range selected {
 			for _, v := range found[i] {
@@ -294,7 +287,7 @@ func (c *Custom) judge(of *Comparison) []Finding {
 			}
 		}
 	}
-	return findings
+	return findings, ""
 }
 
 // violation is what a rule finds.

@@ -29,7 +29,10 @@ func judged(t testing.TB, rules, before, after string) []Finding {
 	c := Compare(StateOf(Side{Name: "base"}, []Manifest{side(t, before)}), StateOf(Side{Name: "head"}, []Manifest{side(t, after)}))
 	var found []Finding
 	for i := range s.Own {
-		found = append(found, s.Own[i].judge(c)...)
+		f, broken := s.Own[i].judge(c)
+		if found = append(found, f...); broken != "" {
+			found = append(found, brokenRule("", s.Own[i].ID, broken, s.Own[i].At))
+		}
 	}
 	return append(found, s.Broken...)
 }
@@ -86,14 +89,14 @@ policies: r: _rule & {help: "h"}`, retag, "shop2 images.cue:5:11"},
 		{"the change", `policies: r: {severity: "deny", message: "m", each: "change", totals: _, changes: _, violations: [if totals.retagged > 1 for n, x in changes {family: n, message: "\(totals.retagged) of \(n) are \(x.kind)"}]}`,
 			retag, `2 of store are retagged images.cue:5:11`},
 		{"broken: an absent field", `policies: r: {severity: "info", message: "m", after: _, violations: [if after.nosuch > 1 {message: "x"}]}`,
-			retag, `the rule is broken: violations: undefined field: nosuch rules.cue:2:11`},
-		{"broken: nothing to judge by", `policies: r: {severity: "info", message: "m"}`, retag, `the rule is broken: it has neither require nor violations rules.cue:2:11`},
+			retag, `the rule "r" is broken: violations: undefined field: nosuch rules.cue:2:11`},
+		{"broken: nothing to judge by", `policies: r: {severity: "info", message: "m"}`, retag, `the rule "r" is broken: it has neither require nor violations rules.cue:2:11`},
 		{"broken: a definition that is none", `policies: r: {severity: "info", message: "m", #requires: after: tag: "x", require: after: tag: "shop2"}`,
-			retag, `the rule is broken: #requires is no part of a rule rules.cue:2:11`},
+			retag, `the rule "r" is broken: #requires is no part of a rule rules.cue:2:11`},
 		{"broken: a pattern without end", laughs + `policies: r: {severity: "info", message: "m", #require: after: #s40}`,
-			retag, `the rule is broken: its patterns want more than 10000 values rules.cue:43:11`},
+			retag, `the rule "r" is broken: its patterns want more than 10000 values rules.cue:43:11`},
 		{"broken: an error of types", `policies: r: {severity: "info", message: "m", after: _, violations: [if after.tag > 1 {message: "x"}]}`,
-			retag, `the rule is broken: violations: invalid operands "shop2" and 1 to '>' (type string and int) rules.cue:2:11`},
+			retag, `the rule "r" is broken: violations: invalid operands "shop2" and 1 to '>' (type string and int) rules.cue:2:11`},
 	} {
 		var got []string
 		for _, f := range judged(t, c.rule, shop, strings.Replace(shop, c.change[0], c.change[1], 1)) {

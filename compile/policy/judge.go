@@ -20,13 +20,18 @@ func Judge(c *Comparison, o Options) Review {
 		rules = NewRuleset()
 	}
 	j := &judgement{Comparison: c, rules: rules, observed: o.Observed, today: o.Today, said: map[saying]bool{}}
+	j.broken = append(j.broken, rules.Broken...)
+	for i := range rules.Own {
+		own := &rules.Own[i]
+		found, broken := own.judge(c)
+		j.findings = append(j.findings, found...)
+		if broken != "" {
+			j.broken = append(j.broken, brokenRule(own.Manifest, own.ID, broken, own.At))
+		}
+	}
 	for _, r := range Builtin() {
 		j.rule = &r
 		r.judge(j)
-	}
-	j.findings = append(j.findings, rules.Broken...)
-	for i := range rules.Own {
-		j.findings = append(j.findings, rules.Own[i].judge(c)...)
 	}
 	review := Effect(c)
 	review.Findings = j.findings

@@ -60,10 +60,18 @@ func Builtin() []Rule {
 			"The later one to be applied would overwrite the other.", judgeUnique},
 		{"registry-unchecked", SeverityWarn, "the registry was not asked",
 			"What is published already could not be compared.", judgeRegistry},
+		{"policy-broken", SeverityDeny, "a rule of review is broken",
+			"What it would have found is not known.", judgeBroken},
 		{"policies-changed", SeverityInfo, "the rules of review change",
 			"They judge from the next change on; this one is judged by what was merged before.", judgePolicies},
 	}
 }
+
+// Fixed says that neither settings nor waivers reach a rule: what it finds leaves
+// nothing that could be judged.
+func (r *Rule) Fixed() bool { return isFixed(r.ID) }
+
+func isFixed(id string) bool { return id == "manifest-invalid" || id == "policy-broken" }
 
 // judgement is a comparison on its way to a review.
 type judgement struct {
@@ -72,6 +80,7 @@ type judgement struct {
 	observed Observed
 	today    string // YYYY-MM-DD
 	rule     *Rule
+	broken   []Finding // of rules of the organisation
 	findings []Finding
 	said     map[saying]bool
 }

@@ -4,8 +4,6 @@ import (
 	"slices"
 
 	"cuelang.org/go/cue"
-
-	"canvos.dev/compile/plan"
 )
 
 // Settings say how rules that canvos brings along are applied, by id.
@@ -51,10 +49,10 @@ func (s Setting) and(t Setting) Setting {
 // grades says that it is about the severity.
 func (s Setting) grades() bool { return s.Off || s.Severity != "" }
 
-// filled has the rule's own where nothing is said.
+// filled has the rule's own where nothing is said, or may be.
 func (s Setting) filled(r *Rule) Setting {
-	if !s.grades() {
-		s.Severity = r.Severity
+	if !s.grades() || r.Fixed() {
+		s.Severity, s.Off = r.Severity, false
 	}
 	if s.Threshold == nil {
 		most := defaultThreshold
@@ -88,7 +86,7 @@ func (s *Ruleset) setting(r *Rule, manifests []string) Setting {
 }
 
 // set takes over the setting of a rule that canvos brings along.
-func (s *Ruleset) set(manifest, id string, v cue.Value) {
+func (s *Ruleset) set(manifest, id string, v cue.Value) error {
 	var in struct {
 		Severity  string   `json:"severity"`
 		Owner     string   `json:"owner"`
@@ -97,8 +95,7 @@ func (s *Ruleset) set(manifest, id string, v cue.Value) {
 		Threshold *int     `json:"threshold"`
 	}
 	if err := v.Decode(&in); err != nil {
-		s.broken(id, words(err), plan.Pos{})
-		return
+		return err
 	}
 	is := Setting{Owner: in.Owner, Link: in.Link, Threshold: in.Threshold}
 	if in.Severity == "off" {
@@ -114,4 +111,5 @@ func (s *Ruleset) set(manifest, id string, v cue.Value) {
 	} else {
 		s.Of[manifest][id] = is
 	}
+	return nil
 }

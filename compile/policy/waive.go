@@ -34,6 +34,10 @@ func (r *Review) waive(c *Comparison, waivers []Waiver, today string) {
 			if f.Rule != w.Rule || !w.matches(f) || !w.isOf(c, f) {
 				continue
 			}
+			if isFixed(f.Rule) {
+				use.Why = "what " + f.Rule + " finds cannot be waived"
+				continue
+			}
 			if digest := f.effect(); w.Digest != "" && w.Digest != digest {
 				use.Why = "it is bound to another effect; this one is " + digest
 				if digest == "" {
