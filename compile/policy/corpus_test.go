@@ -220,6 +220,9 @@ func review(t *testing.T, files map[string]string, script string) Review {
 	for _, m := range by.Manifests {
 		rules.Add(m.Name, m.Policies, m.Waivers)
 	}
+	for _, m := range h.Manifests {
+		rules.Propose(m.Name, m.Policies)
+	}
 	if e.policy != "" {
 		policies, waivers, ps := compile.LoadRules(compile.Source{FS: tree(map[string]string{"rules.cue": "package rules\n" + e.policy}), Dir: "."})
 		for _, p := range ps {

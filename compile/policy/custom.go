@@ -55,6 +55,8 @@ type Ruleset struct {
 	Waivers  []Waiver
 	// Broken are findings of policies and waivers that cannot be read.
 	Broken []Finding
+
+	proposed map[string]compile.Rules // by manifest
 }
 
 // NewRuleset is one without any rule.
@@ -220,11 +222,12 @@ func definitions(v cue.Value) []string {
 
 // inRule is what is wrong with the computed part of a rule.
 func inRule(err error) string {
+	text := err.Error()
 	if list := cueerrors.Errors(err); len(list) > 0 {
 		format, args := list[0].Msg()
-		return "violations: " + fmt.Sprintf(format, args...)
+		text = fmt.Sprintf(format, args...)
 	}
-	return "violations: " + err.Error()
+	return "violations: " + strings.ReplaceAll(text, inputPrefix, "")
 }
 
 // words are what CUE says is wrong, in one line.

@@ -20,15 +20,8 @@ func Judge(c *Comparison, o Options) Review {
 		rules = NewRuleset()
 	}
 	j := &judgement{Comparison: c, rules: rules, observed: o.Observed, today: o.Today, said: map[saying]bool{}}
-	j.broken = append(j.broken, rules.Broken...)
-	for i := range rules.Own {
-		own := &rules.Own[i]
-		found, broken := own.judge(c)
-		j.findings = append(j.findings, found...)
-		if broken != "" {
-			j.broken = append(j.broken, brokenRule(own.Manifest, own.ID, broken, own.At))
-		}
-	}
+	j.proposals = rules.proposals(c)
+	j.judgeOwn()
 	for _, r := range Builtin() {
 		j.rule = &r
 		r.judge(j)
@@ -39,6 +32,41 @@ func Judge(c *Comparison, o Options) Review {
 	review.waive(c, rules.Waivers, o.Today)
 	review.Verdict = VerdictOf(review.Findings)
 	return review
+}
+
+// judgeOwn applies the organisation's own rules. One that never could judge, and
+// that this change mends or takes away, does not fail it: there would be no way
+// to mend it.
+func (j *judgement) judgeOwn() {
+	for _, f := range j.rules.Broken {
+		if _, mended := j.proposals[f.Manifest].mended(f.policy); mended {
+			f.Severity, f.Message, f.Help = SeverityWarn, f.Message+"; this change mends it", ""
+		}
+		j.broken = append(j.broken, f)
+	}
+	for i := range j.rules.Own {
+		own := &j.rules.Own[i]
+		if own.Broken != "" {
+			f := brokenRule(own.Manifest, own.ID, own.Broken, own.At)
+			next, mended := j.proposals[own.Manifest].mended(own.ID)
+			switch {
+			case mended && next != nil:
+				f.Severity, f.Message, f.Help = SeverityWarn, f.Message+"; this change mends it, and is judged by what it says now", ""
+				own = next
+			case mended:
+				f.Severity, f.Message, f.Help = SeverityWarn, f.Message+"; this change takes it away", ""
+			}
+			j.broken = append(j.broken, f)
+			if own.Broken != "" {
+				continue
+			}
+		}
+		found, broken := own.judge(j.Comparison)
+		j.findings = append(j.findings, found...)
+		if broken != "" {
+			j.broken = append(j.broken, brokenRule(own.Manifest, own.ID, broken, own.At))
+		}
+	}
 }
 
 // Effect is a comparison that nothing judges.

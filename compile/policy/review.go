@@ -112,7 +112,8 @@ type Finding struct {
 	Link      string // where to read on
 	WaivedBy  string // name of the waiver; "" if it counts
 
-	of *Pair // the family that it is about; nil if it is about none
+	of     *Pair  // the family that it is about; nil if it is about none
+	policy string // the rule that is broken; "" if it is none, or all are
 }
 
 // Waivers says what became of the waivers.

@@ -81,8 +81,10 @@ type judgement struct {
 	today    string // YYYY-MM-DD
 	rule     *Rule
 	broken   []Finding // of rules of the organisation
-	findings []Finding
-	said     map[saying]bool
+	// proposals are policies of head that are others, by manifest.
+	proposals map[string]proposal
+	findings  []Finding
+	said      map[saying]bool
 }
 
 // saying names what was said: two manifests may be wrong in one way.
