@@ -349,7 +349,7 @@ func (c *Comparison) describe(p *Pair, images map[*Family][]plan.Change) {
 			continue
 		}
 		kinds[kind] = true
-		ch.Images = append(ch.Images, ImageChange{Reference: one.Reference, Was: one.Was, Kind: kind, Why: whyImage(one)})
+		ch.Images = append(ch.Images, ImageChange{Reference: one.Reference, Was: one.Was, Kind: kind, Why: p.whyImage(one)})
 	}
 	slices.SortFunc(ch.Images, func(a, b ImageChange) int { return cmp.Compare(a.Reference, b.Reference) })
 	p.differences()

@@ -48,6 +48,8 @@ func Builtin() []Rule {
 			"Without a digest in the reference or the lock, every build may start from something else.", judgeUnpinned},
 		{"registry-allow-list", SeverityDeny, "a base image from a registry that is not allowed",
 			"It applies when policies name what is allowed: policies: \"registry-allow-list\": allow: [...].", judgeAllowed},
+		{"source-moved", SeverityWarn, "a source is read from elsewhere",
+			"A digest keeps what was locked what it is; what is locked anew is what the other place has.", judgeSources},
 		{"end-of-life", SeverityWarn, "a Kubernetes version at its end",
 			"Nobody repairs what is found in it from then on.", judgeEndOfLife},
 		{"fips-lost", SeverityDeny, "a family is no longer FIPS",

@@ -292,38 +292,6 @@ func bases(f *Family) func(func(string, string) bool) {
 	}
 }
 
-func judgeAllowed(j *judgement) {
-	j.changed(func(p *Pair) {
-		if p.After == nil || len(j.setting("", p).Allow) == 0 {
-			return
-		}
-		for path, ref := range bases(p.After) {
-			j.allowed(p, path, ref)
-		}
-		for _, ref := range p.InAfter.basesOf(p.After) {
-			j.allowed(p, "os.image", ref)
-		}
-	})
-}
-
-func (j *judgement) allowed(p *Pair, path, ref string) {
-	if normal, err := compile.NormalReference(ref); err == nil {
-		ref = normal
-	}
-	for _, list := range j.setting("", p).Allow {
-		if !slices.ContainsFunc(list, func(prefix string) bool { return begins(ref, prefix) }) {
-			j.family(p, path, "the base image "+ref+" is not from "+strings.Join(list, " or "), "mirror it there, and name it in os.image")
-			return
-		}
-	}
-}
-
-// begins says that a reference begins with another, or with a part of it.
-func begins(ref, prefix string) bool {
-	rest, ok := strings.CutPrefix(ref, prefix)
-	return ok && (rest == "" || strings.HasSuffix(prefix, "/") || strings.ContainsRune("/:@", rune(rest[0])))
-}
-
 // basesOf are the base images that the plan has for a family.
 func (m *Manifest) basesOf(f *Family) []string {
 	steps := map[plan.Digest]*plan.Step{}
