@@ -107,23 +107,7 @@ func (s *Ruleset) waivers(manifest string, r compile.Rules) {
 	}
 	all := cuecontext.New().CompileBytes(r.CUE)
 	for name, v := range fields(all) {
-		var in struct {
-			Rule    string `json:"rule"`
-			Target  string `json:"target"`
-			Reason  string `json:"reason"`
-			Ticket  string `json:"ticket"`
-			Owner   string `json:"owner"`
-			Expires string `json:"expires"`
-			Digest  string `json:"digest"`
-		}
-		if err := v.Decode(&in); err != nil {
-			s.Broken = append(s.Broken, brokenRule(manifest, "", "waiver "+name+": "+words(err), r.Of[name]))
-			continue
-		}
-		s.Waivers = append(s.Waivers, Waiver{
-			Name: name, Rule: in.Rule, Target: in.Target, Reason: in.Reason, Ticket: in.Ticket,
-			Owner: in.Owner, Expires: in.Expires, Digest: in.Digest, Manifest: manifest, At: r.Of[name],
-		})
+		s.Waivers = append(s.Waivers, readWaiver(manifest, name, v, r.Of[name]))
 	}
 	slices.SortFunc(s.Waivers, func(a, b Waiver) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -3,6 +3,9 @@ package policy
 import (
 	"strings"
 
+	"cuelang.org/go/cue"
+
+	"canvos.dev/compile"
 	"canvos.dev/compile/plan"
 )
 
@@ -15,7 +18,36 @@ type Waiver struct {
 	Reason, Ticket string
 	Owner, Expires string // YYYY-MM-DD, the last day on which it holds
 	Digest         string // of the family's change; "" is any
+	Broken         string // why it cannot be read, and waives nothing; "" if it can
 	At             plan.Pos
+}
+
+// readWaiver reads a waiver as far as it goes.
+func readWaiver(manifest, name string, v cue.Value, at plan.Pos) Waiver {
+	w := Waiver{Name: name, Manifest: manifest, At: at}
+	for _, f := range []struct {
+		name string
+		text *string
+		must bool
+	}{
+		{"rule", &w.Rule, true}, {"target", &w.Target, true}, {"reason", &w.Reason, true}, {"ticket", &w.Ticket, false},
+		{"owner", &w.Owner, true}, {"expires", &w.Expires, true}, {"digest", &w.Digest, false},
+	} {
+		var err error
+		if is := v.LookupPath(cue.MakePath(cue.Str(f.name))); is.Exists() {
+			*f.text, err = is.String()
+		}
+		switch {
+		case w.Broken != "":
+		case err != nil:
+			w.Broken = f.name + " is no text"
+		case f.must && *f.text == "":
+			w.Broken = "it has no " + f.name
+		case f.name == "expires" && !compile.IsDay(w.Expires):
+			w.Broken = "expires is no day of the calendar, but " + quoted(w.Expires)
+		}
+	}
+	return w
 }
 
 // waive marks the findings that waivers let pass, and says what became of each.
@@ -23,6 +55,11 @@ func (r *Review) waive(c *Comparison, waivers []Waiver, today string) {
 	r.Waivers = Waivers{Used: []WaiverUse{}, Unused: []WaiverUse{}, Expired: []WaiverUse{}}
 	for _, w := range waivers {
 		use := WaiverUse{Name: w.Name, Rule: w.Rule, Target: w.Target, Reason: w.Reason, Ticket: w.Ticket, Owner: w.Owner, Expires: w.Expires, At: w.At}
+		if w.Broken != "" {
+			use.Why = "it cannot be read: " + w.Broken
+			r.Waivers.Unused = append(r.Waivers.Unused, use)
+			continue
+		}
 		if today > w.Expires {
 			use.Why = "it held until " + w.Expires
 			r.Waivers.Expired = append(r.Waivers.Expired, use)
