@@ -73,17 +73,11 @@ func (s *Ruleset) proposals(c *Comparison) map[string]proposal {
 func textsOf(r compile.Rules) map[string]string {
 	texts := map[string]string{}
 	f, err := parser.ParseFile("", r.CUE)
-	if err != nil || len(f.Decls) == 0 {
+	if err != nil {
 		return texts
 	}
-	decls := f.Decls
-	if e, ok := decls[len(decls)-1].(*ast.EmbedDecl); ok {
-		if s, ok := e.Expr.(*ast.StructLit); ok {
-			decls = append(slices.Clone(decls[:len(decls)-1]), s.Elts...)
-		}
-	}
 	shared := ""
-	for _, d := range decls {
+	for _, d := range unembedded(f.Decls) {
 		b, err := format.Node(d)
 		if err != nil {
 			continue // it was written by this package's like

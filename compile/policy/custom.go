@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,7 +84,7 @@ func (s *Ruleset) policies(manifest string, r compile.Rules) {
 	for _, b := range Builtin() {
 		builtin[b.ID] = true
 	}
-	functions := lift(r.CUE)
+	functions, wrong := lift(r.CUE), misspelt(r.CUE)
 	for id, v := range fields(all) {
 		if builtin[id] {
 			if err := s.set(manifest, id, v); err != nil {
@@ -93,6 +94,9 @@ func (s *Ruleset) policies(manifest string, r compile.Rules) {
 		}
 		c := e.custom(id, v)
 		c.lifted = functions[id]
+		if c.Broken == "" {
+			c.Broken = wrong[id]
+		}
 		c.Manifest, c.At = manifest, r.Of[id]
 		s.Own = append(s.Own, c)
 	}
@@ -207,8 +211,9 @@ func definitions(v cue.Value) []string {
 // inRule is what is wrong with the computed part of a rule.
 func inRule(err error) string {
 	text := err.Error()
-	if list := cueerrors.Errors(err); len(list) > 0 {
-		format, args := list[0].Msg()
+	var of cueerrors.Error
+	if errors.As(err, &of) {
+		format, args := cueerrors.Errors(err)[0].Msg()
 		text = fmt.Sprintf(format, args...)
 	}
 	return "violations: " + strings.ReplaceAll(text, inputPrefix, "")
@@ -277,15 +282,6 @@ func (c *Custom) judge(of *Comparison) (findings []Finding, broken string) {
 	return findings, ""
 }
 
-// violation is what a rule finds.
-type violation struct {
-	Message   string `json:"message"`
-	Family    string `json:"family"`
-	Field     string `json:"field"`
-	Reference string `json:"reference"`
-	Help      string `json:"help"`
-}
-
 // violations judges one subject.
 func (c *Custom) violations(s subject) ([]violation, error) {
 	if !c.applies(s) {
@@ -336,24 +332,6 @@ func (c *Custom) worded(v violation) violation {
 		v.Message = c.Message
 	}
 	return v
-}
-
-func decodeViolations(list cue.Value) ([]violation, error) {
-	it, err := list.List()
-	if err != nil {
-		return nil, err
-	}
-	var found []violation
-	for it.Next() {
-		var one violation
-		if text, err := it.Value().String(); err == nil {
-			one.Message = text
-		} else if err := it.Value().Decode(&one); err != nil {
-			return nil, err
-		}
-		found = append(found, one)
-	}
-	return found, nil
 }
 
 // finding places a violation.
