@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/cuecontext"
 	cueerrors "cuelang.org/go/cue/errors"
 
@@ -139,11 +140,13 @@ func (e *evaluator) custom(id string, v cue.Value) Custom {
 			c.Broken = d + " is no part of a rule"
 		}
 	}
-	var few, fewer bool
-	c.when, few = flatten(either(v, "when"))
-	c.require, fewer = flatten(either(v, "require"))
-	if !few || !fewer {
-		c.Broken = "its patterns want more than " + strconv.Itoa(mostLeaves) + " values"
+	for name, leaves := range map[string]*[]leaf{"when": &c.when, "require": &c.require} {
+		pattern := either(v, name)
+		if _, few := flatten(pattern); !few {
+			c.Broken = "its patterns want more than " + strconv.Itoa(mostLeaves) + " values"
+			continue
+		}
+		*leaves, _ = flatten(e.open(pattern))
 	}
 	c.computed = either(v, "violations").Exists()
 	for _, name := range inputs {
@@ -182,6 +185,25 @@ func either(v cue.Value, name string) cue.Value {
 		return f
 	}
 	return v.LookupPath(cue.MakePath(cue.Def(name)))
+}
+
+// open is a pattern that other fields may stand beside. A definition is closed, so
+// that no family would ever be what #when: before: {} says.
+func (e *evaluator) open(v cue.Value) cue.Value {
+	if !v.Exists() {
+		return v
+	}
+	var opened cue.Value
+	switch n := v.Syntax(cue.All(), cue.InlineImports(true)).(type) {
+	case *ast.File:
+		opened = e.ctx.BuildFile(n)
+	case ast.Expr:
+		opened = e.ctx.BuildExpr(n)
+	}
+	if opened.Err() != nil {
+		return v
+	}
+	return opened
 }
 
 // fields goes through the regular fields of a struct, also of one that holds an

@@ -60,6 +60,12 @@ func TestCustomRules(t *testing.T) {
 		{"computed", `_max: 1
 policies: r: {severity: "deny", message: "m", before: _, after: _, violations: [if before != null if after != null if before.tag != after.tag {field: "tag", message: "\(before.tag) became \(after.tag), \(_max)"}]}`,
 			retag, `shop became shop2, 1 images.cue:8:7`},
+		{"anything, as a definition", `policies: r: {severity: "deny", message: "m", #when: before: {}, #require: after: os: {}}`, retag, ""},
+		{"when anything was there", `policies: r: {severity: "deny", message: "m", #when: before: {}, #require: after: tag: "x"}`, retag, `m: after.tag is "shop2", want "x" images.cue:8:7`},
+		{"elements that have more", `policies: r: {severity: "deny", message: "m", #require: after: images: [...{reference: =~"shop2$"}]}`, retag, ""},
+		{"elements that are others", `policies: r: {severity: "deny", message: "m", #require: after: images: [...{reference: =~"x$"}]}`, retag, `m: after.images is […], want […] images.cue:5:11`},
+		{"anything, and nothing is there", `policies: r: {severity: "deny", message: "m", #require: after: {}}`, [2]string{`families: "store":`, `_f:`}, `m: after is null, want {} images.cue:5:11`},
+		{"something else than all of it", `policies: r: {severity: "deny", message: "m", #require: after: "x"}`, retag, `m: after is {…}, want "x" images.cue:5:11`},
 		{"computed, of a family that comes", `policies: r: {severity: "deny", message: "m", #before: _, #after: _, #violations: [if #before == null {message: #after.tag}]}`,
 			[2]string{"canvos:", "families: kiosk: {os: {distribution: \"ubuntu\", version: \"22.04\"}, kubernetes: {distribution: \"k3s\", versions: [\"1.30.4\"]}, tag: \"kiosk\"}\ncanvos:"}, "kiosk images.cue:3:11"},
 		{"computed, of a family that goes", `policies: r: {severity: "deny", message: "m", #before: _, #after: _, #violations: [if #after == null {message: #before.tag}]}`,

@@ -41,7 +41,7 @@ func flatten(v cue.Value) ([]leaf, bool) {
 				return true
 			}
 		}
-		leaves = append(leaves, leaf{path: path, want: v, text: fmt.Sprint(v), memo: map[string]string{}})
+		leaves = append(leaves, leaf{path: path, want: v, text: oneLine(v), memo: map[string]string{}})
 		return len(leaves) <= mostLeaves
 	}
 	ok := !v.Exists() || walk(v, nil)
@@ -123,13 +123,34 @@ func (l leaf) wrong(ctx *cue.Context, s subject) string {
 	}
 	wrong := ""
 	if err := v.Unify(l.want).Validate(cue.Concrete(true)); err != nil {
-		wrong = at + " is " + fmt.Sprint(v) + ", want " + l.text
+		wrong = at + " is " + oneLine(v) + ", want " + l.text
 	}
 	if s.plain != nil {
 		l.memo[key] = wrong
 	}
 	return wrong
 }
+
+// oneLine is a value in a sentence: of one that is longer, what it is.
+func oneLine(v cue.Value) string {
+	text := fmt.Sprint(v)
+	switch kind := v.IncompleteKind(); {
+	case !strings.Contains(text, "\n") && len(text) <= longestShown:
+		return text
+	case kind == cue.StructKind:
+		return "{…}"
+	case kind == cue.ListKind:
+		return "[…]"
+	default:
+		text, _, _ = strings.Cut(text, "\n")
+		if len(text) > longestShown {
+			text = strings.ToValidUTF8(text[:longestShown], "")
+		}
+		return text + "…"
+	}
+}
+
+const longestShown = 200
 
 func keyOf(v any) string {
 	b, err := plan.Canonical(v)
