@@ -162,6 +162,8 @@ func (e *evaluator) custom(id string, v cue.Value) Custom {
 		c.Broken = "each: " + quoted(c.Each) + " does not go with what it reads: " + strings.Join(c.reads, ", ")
 	case gravity(c.Severity) < 1:
 		c.Broken = "its severity is " + quoted(string(c.Severity))
+	default:
+		c.Broken = c.strange()
 	}
 	for name, k := range fields(v.LookupPath(cue.MakePath(cue.Str("cases")))) {
 		one := Case{Name: name}

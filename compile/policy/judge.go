@@ -29,7 +29,7 @@ func Judge(c *Comparison, o Options) Review {
 	review := Effect(c)
 	review.Findings = j.findings
 	sortFindings(review.Findings)
-	review.waive(c, rules.Waivers, o.Today)
+	review.waive(c, rules, o.Today)
 	review.Verdict = VerdictOf(review.Findings)
 	return review
 }

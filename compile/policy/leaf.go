@@ -53,6 +53,8 @@ type evaluator struct {
 	ctx   *cue.Context
 	known map[uintptr]cue.Value // of families, by where their input lies
 	lists map[listKey]cue.Value // of subjects
+	// family is what a family has, once it was asked for.
+	family names
 }
 
 // listKey names the subjects of a change that a rule judges: whose, and what.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -51,9 +52,10 @@ func readWaiver(manifest, name string, v cue.Value, at plan.Pos) Waiver {
 }
 
 // waive marks the findings that waivers let pass, and says what became of each.
-func (r *Review) waive(c *Comparison, waivers []Waiver, today string) {
+func (r *Review) waive(c *Comparison, rules *Ruleset, today string) {
 	r.Waivers = Waivers{Used: []WaiverUse{}, Unused: []WaiverUse{}, Expired: []WaiverUse{}}
-	for _, w := range waivers {
+	known := rules.ids()
+	for _, w := range rules.Waivers {
 		use := WaiverUse{Name: w.Name, Rule: w.Rule, Target: w.Target, Reason: w.Reason, Ticket: w.Ticket, Owner: w.Owner, Expires: w.Expires, At: w.At}
 		if w.Broken != "" {
 			use.Why = "it cannot be read: " + w.Broken
@@ -92,11 +94,26 @@ func (r *Review) waive(c *Comparison, waivers []Waiver, today string) {
 			r.Waivers.Used = append(r.Waivers.Used, use)
 			continue
 		}
-		if use.Why == "" {
+		switch {
+		case !slices.Contains(known, w.Rule):
+			use.Why = "there is no rule " + quoted(w.Rule) + meant(w.Rule, known)
+		case use.Why == "":
 			use.Why = "no finding of " + w.Rule + " on " + w.Target
 		}
 		r.Waivers.Unused = append(r.Waivers.Unused, use)
 	}
+}
+
+// ids are those of all rules.
+func (s *Ruleset) ids() []string {
+	var all []string
+	for _, r := range Builtin() {
+		all = append(all, r.ID)
+	}
+	for i := range s.Own {
+		all = append(all, s.Own[i].ID)
+	}
+	return all
 }
 
 // effect is the digest of what the change does to the family that a finding is
