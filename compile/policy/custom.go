@@ -135,6 +135,7 @@ func (e *evaluator) custom(id string, v cue.Value) Custom {
 			*text = s
 		}
 	}
+	c.Link = webLink(c.Link)
 	for _, d := range definitions(v) {
 		if !slices.Contains(patterns, strings.TrimPrefix(d, "#")) {
 			c.Broken = d + " is no part of a rule"

@@ -37,6 +37,22 @@ func judged(t testing.TB, rules, before, after string) []Finding {
 	return append(found, s.Broken...)
 }
 
+// TestLinks: what a reader follows leads to the web.
+func TestLinks(t *testing.T) {
+	for link, want := range map[string]string{"https://acme.example/a": "https://acme.example/a", "http://acme.example": "http://acme.example", "javascript:alert(1)": "", "file:///etc/passwd": "", "//acme.example": ""} {
+		text := fmt.Sprintf("policies: {r: {severity: \"deny\", message: \"m\", link: %q, require: after: tag: \"x\"}, \"end-of-life\": link: %[1]q}", link)
+		_, _, ps := compile.LoadRules(compile.Source{FS: fstest.MapFS{"rules.cue": {Data: []byte("package rules\n" + text)}}, Dir: "."})
+		if (len(ps) > 0) != (want == "") {
+			t.Errorf("%s: %v", link, ps)
+		}
+		s := NewRuleset() // as of a base that nobody checks
+		s.Add("", compile.Rules{CUE: []byte(strings.TrimPrefix(text, "policies: "))}, compile.Rules{})
+		if s.Own[0].Link != want || s.Settings["end-of-life"].Link != want {
+			t.Errorf("%s: %q, %q", link, s.Own[0].Link, s.Settings["end-of-life"].Link)
+		}
+	}
+}
+
 func TestCustomRules(t *testing.T) {
 	laughs := "#s0: {a: \"x\", b: \"x\"}\n"
 	for i := range 40 {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"cuelang.org/go/cue"
 )
@@ -61,6 +62,15 @@ func (s Setting) filled(r *Rule) Setting {
 	return s
 }
 
+// webLink is a link that a reader may follow; "" if it is another. The schema says
+// so, and base may be older.
+func webLink(link string) string {
+	if strings.HasPrefix(link, "https://") || strings.HasPrefix(link, "http://") {
+		return link
+	}
+	return ""
+}
+
 func gravity(s Severity) int {
 	return slices.Index([]Severity{"", SeverityInfo, SeverityWarn, SeverityDeny}, s)
 }
@@ -97,7 +107,7 @@ func (s *Ruleset) set(manifest, id string, v cue.Value) error {
 	if err := v.Decode(&in); err != nil {
 		return err
 	}
-	is := Setting{Owner: in.Owner, Link: in.Link, Threshold: in.Threshold}
+	is := Setting{Owner: in.Owner, Link: webLink(in.Link), Threshold: in.Threshold}
 	if in.Severity == "off" {
 		is.Off = true
 	} else {
