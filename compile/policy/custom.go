@@ -369,9 +369,11 @@ func (c *Custom) finding(of *Comparison, s subject, v violation) Finding {
 		f.Reference = s.ref
 	}
 	p := s.pair
-	for i := range of.Pairs {
-		if p == nil && of.Pairs[i].Family().Name == v.Family && c.judges(&of.Pairs[i]) {
-			p = &of.Pairs[i]
+	if p == nil && v.Family != "" {
+		for name, one := range c.named(of) {
+			if name == v.Family {
+				p = one
+			}
 		}
 	}
 	if p == nil {
