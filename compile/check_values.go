@@ -52,6 +52,22 @@ func badEpoch(epoch string) string {
 	return ""
 }
 
+// IsDay says whether a text is a day of the calendar, "2026-12-31".
+func IsDay(text string) bool {
+	parts := strings.Split(text, "-")
+	if len(text) != len("2026-12-31") || len(parts) != 3 || len(parts[0]) != 4 || len(parts[1]) != 2 {
+		return false
+	}
+	var n [3]int
+	for i, part := range parts {
+		if strings.Trim(part, "0123456789") != "" {
+			return false
+		}
+		n[i], _ = strconv.Atoi(part) // of digits
+	}
+	return n[1] >= 1 && n[1] <= 12 && n[2] >= 1 && n[2] <= daysOf(n[0], n[1])
+}
+
 func daysOf(year, month int) int {
 	switch {
 	case month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0):

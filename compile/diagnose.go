@@ -361,7 +361,10 @@ func (d *diagnosis) mend(raw, def cue.Value) string {
 		}
 		if strings.TrimSpace(text) != "" {
 			plain, _, _ := strings.Cut(strings.TrimPrefix(text, "v"), "+")
-			tries = append(tries, quoted(archAliases[text]), quoted(mended(text)), quoted(plain), quoted("v"+text), quoted(text+".x"), quoted("http://"+text))
+			tries = append(tries, quoted(archAliases[text]), quoted(mended(text)), quoted(plain), quoted("v"+text), quoted(text+".x"))
+			if hostAndPort.MatchString(text) {
+				tries = append(tries, quoted("http://"+text))
+			}
 		}
 	}
 	if l := lastTexts(def); l != nil && text != "" {
@@ -382,6 +385,9 @@ func (d *diagnosis) mend(raw, def cue.Value) string {
 	}
 	return ""
 }
+
+// hostAndPort is an address that lacks its scheme.
+var hostAndPort = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?/?$`)
 
 // archAliases are what other tools call the architectures.
 var archAliases = map[string]string{"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "arm64v8": "arm64"}

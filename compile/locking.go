@@ -1,6 +1,9 @@
 package compile
 
 import (
+	"maps"
+	"slices"
+
 	"canvos.dev/compile/catalog"
 	"canvos.dev/compile/lock"
 	"canvos.dev/compile/plan"
@@ -11,6 +14,8 @@ import (
 func ReadLock(name string, text []byte) (*lock.File, *problem.Problem) {
 	f, err := lock.Read(text)
 	if err == nil {
+		respelled(f.Sources)
+		respelled(f.Facts)
 		return f, nil
 	}
 	p := problem.Problem{Code: "CV0503", Message: err.Error(), Help: "take one side of the conflict, if that is the cause, and run canvos lock"}
@@ -21,6 +26,20 @@ func ReadLock(name string, text []byte) (*lock.File, *problem.Problem) {
 		}
 	}
 	return nil, newProblem(nil, p)
+}
+
+// respelled gives entries of an older canvos the names that references have now.
+func respelled[T any](entries map[string]T) {
+	for _, key := range slices.Sorted(maps.Keys(entries)) {
+		is := NormalName(key)
+		if lock.IsLocal(key) || is == key {
+			continue
+		}
+		if _, taken := entries[is]; !taken {
+			entries[is] = entries[key]
+		}
+		delete(entries, key)
+	}
 }
 
 // Complete writes into a lock what can be known without asking anybody: what

@@ -79,11 +79,14 @@ func NormalReference(s string) (string, error) {
 }
 
 // splitHost divides a name into host and path. Docker Hub has three host names
-// for one registry.
+// for one registry, and 443 is the port that is meant without one.
 func splitHost(name string) (host, path string) {
 	first, rest, more := strings.Cut(name, "/")
 	if !more || !isHost(first) {
 		first, rest = "docker.io", name
+	}
+	if bare := strings.TrimSuffix(first, ":443"); isHost(bare) && !isLoopback(bare) {
+		first = bare
 	}
 	if first == "index.docker.io" || first == "registry-1.docker.io" {
 		first = "docker.io"
@@ -97,6 +100,26 @@ func splitHost(name string) (host, path string) {
 // isHost tells a host from the first part of a path.
 func isHost(s string) bool {
 	return strings.ContainsAny(s, ".:") || s == "localhost"
+}
+
+// isLoopback tells hosts of this machine, which speak plain HTTP: there no port is
+// another port than 443.
+func isLoopback(host string) bool {
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasPrefix(host, "127.") || host == "[::1]"
+}
+
+// NormalName spells a registry, a line or the beginning of references with the
+// host as references have it.
+func NormalName(s string) string {
+	first, rest, more := strings.Cut(s, "/")
+	host, _ := splitHost(first + "/any/name")
+	if !isHost(first) {
+		host = first
+	}
+	if !more {
+		return host
+	}
+	return host + "/" + rest
 }
 
 // repositoryOf is REGISTRY/REPOSITORY of a family's images.

@@ -17,6 +17,13 @@ func TestParseReference(t *testing.T) {
 		{"docker.io/ubuntu", "docker.io/library/ubuntu"},
 		{"index.docker.io/acme/ubuntu", "docker.io/acme/ubuntu"},
 		{"registry.example.com:5000/a/b/c:V1_x@" + digest, "registry.example.com:5000/a/b/c:V1_x@" + digest},
+		{"docker.io:443/acme/ubuntu:1", "docker.io/acme/ubuntu:1"},
+		{"index.docker.io:443/ubuntu", "docker.io/library/ubuntu"},
+		{"registry.example.com:443/a", "registry.example.com/a"},
+		{"registry.example.com:4430/a", "registry.example.com:4430/a"},
+		{"registry:443/a", "registry:443/a"}, // without the port it would be no host
+		{"localhost:443/a", "localhost:443/a"},
+		{"127.0.0.1:443/a", "127.0.0.1:443/a"},
 		{"localhost/a", "localhost/a"},
 		{"localhost:5000/a:b", "localhost:5000/a:b"},
 		{"[::1]:5000/a", "[::1]:5000/a"},
@@ -51,6 +58,42 @@ func TestReferencesOfTheSchema(t *testing.T) {
 		if err := def.Unify(cctx.Encode(text)).Err(); (err == nil) != (why == "") {
 			t.Errorf("%q: the schema says %v, canvos %q", text, err, why)
 		}
+	}
+}
+
+func TestNormalName(t *testing.T) {
+	for text, want := range map[string]string{
+		"docker.io:443/acme": "docker.io/acme", "docker.io:443": "docker.io", "index.docker.io/acme": "docker.io/acme", "ttl.sh": "ttl.sh",
+		"docker.io:443/acme/ubuntu:k3s-*-demo": "docker.io/acme/ubuntu:k3s-*-demo", "localhost:5000/a": "localhost:5000/a", "registry:443/a": "registry:443/a",
+		"docker.io:443/acme/base:22.04 linux/amd64": "docker.io/acme/base:22.04 linux/amd64",
+	} {
+		if got := NormalName(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestLockRespelled: facts that a lock has under another spelling of the registry
+// are facts of the line.
+func TestLockRespelled(t *testing.T) {
+	lk, p := ReadLock("canvos.lock", []byte(`{
+  "version": 1, "recipe": 1, "format": 1,
+  "sources": {"docker.io:443/acme/base:1 linux/amd64": {"digest": "sha256:`+strings.Repeat("a", 64)+`", "size": 1}},
+  "versions": {}, "catalog": {}, "refresh": {},
+  "facts": {
+    "docker.io/acme/ubuntu:k3s-*-a": {"twoNode": true, "fips": false, "uki": false, "osDistribution": "ubuntu", "platforms": ["linux/amd64"]},
+    "docker.io:443/acme/ubuntu:k3s-*-a": {"twoNode": false, "fips": false, "uki": false, "osDistribution": "ubuntu", "platforms": ["linux/amd64"]},
+    "docker.io:443/acme/ubuntu:k3s-*-b": {"twoNode": true, "fips": false, "uki": false, "osDistribution": "ubuntu", "platforms": ["linux/amd64"]}
+  }
+}`))
+	if p != nil {
+		t.Fatal(p)
+	}
+	if _, ok := lk.Source("docker.io/acme/base:1", "linux/amd64"); !ok {
+		t.Errorf("sources: %v", lk.Sources)
+	}
+	if len(lk.Facts) != 2 || !lk.Facts["docker.io/acme/ubuntu:k3s-*-a"].TwoNode || !lk.Facts["docker.io/acme/ubuntu:k3s-*-b"].TwoNode {
+		t.Errorf("facts: %v", lk.Facts)
 	}
 }
 

@@ -106,6 +106,9 @@ func some(list []string, n int) string {
 // shortLine is a line without its registry and namespace.
 func shortLine(line string) string { return line[strings.LastIndexByte(line, '/')+1:] }
 
+// Meant is the name of a list that is meant by one that is not in it, or "".
+func Meant(word string, names []string) string { return did(word, names) }
+
 // did is the name of a list that is meant by one that is not in it, or "".
 func did(s string, names []string) string {
 	best, least := "", 1+max(1, len(s)/3)

@@ -18,6 +18,7 @@ type judging struct {
 	ByHead          bool // the head's policies and waivers judge, not the base's
 	Rules           []ruleFile
 	Changes         []policy.RulesChange // of rules that are not a manifest's
+	Untried         string               // why head's policies are not tried; "" if they are
 	RequireRegistry bool
 	Observed        policy.Observed
 	Today           string // YYYY-MM-DD
@@ -29,13 +30,14 @@ type sentState struct {
 	Manifests []sentManifest
 }
 
-// judge compares both sides and judges the change. What judges was merged before,
-// unless policies are taken from elsewhere: then they are evaluated apart, too.
+// judge compares both sides and judges the change. Rules that an organisation wrote
+// compute from what the change brings, so that happens apart, too: a rule that is
+// right may run for ever on the wrong values.
 func (r *reviewing) judge(ctx context.Context, base, head policy.State, rules beside) (policy.Review, error) {
 	q := judging{Rules: rules.judging, Changes: rules.changes, ByHead: r.judgeBy == "head", RequireRegistry: r.requireRegistry, Today: time.Now().UTC().Format(time.DateOnly)}
 	c := policy.Compare(base, head)
 	q.Observed = r.observe(ctx, c)
-	if *r.trusted || !q.ByHead && len(q.Rules) == 0 {
+	if *r.trusted || !q.computes(base, head) {
 		return q.by(c, q.ruleset(base, head)), nil
 	}
 	for _, s := range []struct {
@@ -53,19 +55,49 @@ func (r *reviewing) judge(ctx context.Context, base, head policy.State, rules be
 	}
 	a, err := r.apart(ctx, fstest.MapFS{}, task{Judge: &q}, r.limits)
 	var stopped *sandbox.Error
+	if errors.As(err, &stopped) && q.tries(base, head) {
+		// It may be those of head, which only are tried: the others judge without.
+		q.Untried = stopped.Error()
+		a, err = r.apart(ctx, fstest.MapFS{}, task{Judge: &q}, r.limits)
+	}
 	switch {
 	case errors.As(err, &stopped):
 		// What they would have found is not known: that fails the review.
 		set := policy.NewRuleset()
-		set.Broken = append(set.Broken, policy.Finding{
-			Rule: "policies", Severity: policy.SeverityDeny, Message: "the policies are not judged by: " + stopped.Error(),
-			Help: "look for loops and values that double; --trusted judges without limits",
-		})
+		set.Broken = append(set.Broken, unjudged("the policies are not judged by: "+stopped.Error()))
 		return q.by(c, set), nil
 	case err != nil:
 		return policy.Review{}, fmt.Errorf("judge the change: %w", err)
 	}
 	return a.Review, nil
+}
+
+// computes says that there are policies or waivers, which are CUE.
+func (q *judging) computes(sides ...policy.State) bool {
+	for _, s := range sides {
+		for _, m := range s.Manifests {
+			if m.Policies.CUE != nil || m.Waivers.CUE != nil {
+				return true
+			}
+		}
+	}
+	return len(q.Rules) > 0
+}
+
+// tries says that head has other policies than base, which do not judge.
+func (q *judging) tries(base, head policy.State) bool {
+	text := func(s policy.State) (all string) {
+		for _, m := range s.Manifests {
+			all += m.Name + "\x00" + string(m.Policies.CUE) + "\x00"
+		}
+		return all
+	}
+	return !q.ByHead && text(base) != text(head)
+}
+
+// unjudged fails a review: what policies would have found is not known.
+func unjudged(why string) policy.Finding {
+	return policy.Finding{Rule: "policy-broken", Message: why, Help: "look for loops and values that double; --trusted judges without limits"}
 }
 
 // review is the same in the other process.
@@ -94,7 +126,7 @@ func (q *judging) by(c *policy.Comparison, set *policy.Ruleset) policy.Review {
 }
 
 // ruleset is what judges: the policies and waivers of base, which a change cannot
-// alter for itself, and those that --policy names.
+// alter for itself, and those that --policy names. Those of head are tried.
 func (q *judging) ruleset(base, head policy.State) *policy.Ruleset {
 	set := policy.NewRuleset()
 	by := base
@@ -103,6 +135,13 @@ func (q *judging) ruleset(base, head policy.State) *policy.Ruleset {
 	}
 	for _, m := range by.Manifests {
 		set.Add(m.Name, m.Policies, m.Waivers)
+	}
+	if q.Untried != "" {
+		set.Broken = append(set.Broken, unjudged("the policies of this change are not tried: "+q.Untried))
+	} else {
+		for _, m := range head.Manifests {
+			set.Propose(m.Name, m.Policies)
+		}
 	}
 	for _, one := range q.Rules {
 		set.Add("", one.Policies, one.Waivers)

@@ -61,7 +61,7 @@ func normalPrefix(reference string) string {
 	if normal, err := compile.NormalReference(reference); err == nil && strings.ContainsAny(reference[strings.LastIndexByte(reference, '/')+1:], ":@") {
 		return normal
 	}
-	return reference
+	return compile.NormalName(reference)
 }
 
 // found is what a reference of a manifest was resolved to.

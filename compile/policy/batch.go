@@ -175,7 +175,7 @@ func (e *evaluator) listed(key listKey, subjects []subject) cue.Value {
 	for i, s := range subjects {
 		list[i] = map[string]any{"before": s.plain["before"], "after": s.plain["after"]}
 	}
-	v := e.ctx.CompileString(subjectsName+": _").FillPath(cue.MakePath(cue.Hid(subjectsName, "_")), list)
+	v := e.ctx.CompileString(subjectsName+": _").FillPath(cue.MakePath(cue.Hid(subjectsName, "_")), encode(e.ctx, list))
 	e.lists[key] = v
 	return v
 }

@@ -30,6 +30,9 @@ type Comparison struct {
 	Pairs      []Pair
 	Images     Counts
 	Bytes      Bytes
+
+	lines  map[string][]*Family // of base, by image line
+	merged map[string]string    // image lines of base, by reference
 }
 
 // Pair is one family at both sides; one of them is nil if it comes or goes.
@@ -40,6 +43,11 @@ type Pair struct {
 	Change            Change
 	// Effect says that the change does anything at all.
 	Effect bool
+
+	// whose are the manifests whose policies judge it: those it is and was in; and
+	// if it is in a new one, all that families left, since it may be one of these
+	// under another name.
+	whose []string
 }
 
 // Family is the one that is judged: the newer.
@@ -50,13 +58,21 @@ func (p *Pair) Family() *Family {
 	return p.Before
 }
 
+// In is the manifest that it is in.
+func (p *Pair) In() *Manifest {
+	if p.After != nil {
+		return p.InAfter
+	}
+	return p.InBefore
+}
+
 // Compare says what becomes of each family and image.
 func Compare(base, head State) *Comparison {
 	guessWhereNeeded(base.Manifests, head.Manifests)
 	c := &Comparison{Base: base, Head: head}
 	c.pair()
-	old, was := merged(base.Manifests)
-	new, is := merged(head.Manifests)
+	old, was := together(base.Manifests)
+	new, is := together(head.Manifests)
 	byFamily := map[*Family][]plan.Change{}
 	for _, change := range plan.Diff(old, new) {
 		if change.New != nil {
@@ -107,8 +123,8 @@ func guessBoth(name string, sides ...[]Manifest) {
 	}
 }
 
-// merged is the plans of all manifests as one, and the family of each reference.
-func merged(ms []Manifest) (plan.Plan, map[string]*Family) {
+// together are the plans of all manifests as one, and the family of each reference.
+func together(ms []Manifest) (plan.Plan, map[string]*Family) {
 	var all plan.Plan
 	of := map[string]*Family{}
 	steps, sources := map[plan.Digest]bool{}, map[plan.Source]bool{}
@@ -144,14 +160,23 @@ func merged(ms []Manifest) (plan.Plan, map[string]*Family) {
 }
 
 // pair finds for each family the one that it was: by what its images are and are
-// called, else by name, else by the image line, else by what its images are alone.
-// Families of head come first, in order.
+// called, else by the image line, which clusters follow whatever the family is
+// called, else by name, else by what its images are alone. Families of head come
+// first, in order.
 func (c *Comparison) pair() {
 	var old, new []*Pair
+	c.lines, c.merged = map[string][]*Family{}, map[string]string{}
 	for i := range c.Base.Manifests {
 		m := &c.Base.Manifests[i]
 		for n := range m.Families {
-			old = append(old, &Pair{Before: &m.Families[n], InBefore: m})
+			f := &m.Families[n]
+			old = append(old, &Pair{Before: f, InBefore: m})
+			if f.Line != "" {
+				c.lines[f.Line] = append(c.lines[f.Line], f)
+			}
+			for _, image := range f.Images {
+				c.merged[image.Reference] = f.Line
+			}
 		}
 	}
 	for i := range c.Head.Manifests {
@@ -161,7 +186,7 @@ func (c *Comparison) pair() {
 		}
 	}
 	taken := map[*Pair]bool{}
-	for _, same := range []func(*Manifest, *Family) string{contentKey, ownNameKey, lineKey, stepsKey, nameKey} {
+	for _, same := range []func(*Manifest, *Family) string{contentKey, inLine(ownNameKey), inLine(nameKey), lineKey, ownNameKey, stepsKey, nameKey} {
 		left := map[string][]*Pair{}
 		for _, was := range old {
 			if k := same(was.InBefore, was.Before); !taken[was] && k != "" {
@@ -185,6 +210,62 @@ func (c *Comparison) pair() {
 			c.Pairs = append(c.Pairs, *was)
 		}
 	}
+	c.own()
+}
+
+// own says whose each pair is.
+func (c *Comparison) own() {
+	left := c.deserted()
+	for i := range c.Pairs {
+		p := &c.Pairs[i]
+		p.whose = []string{p.In().Name}
+		if p.InBefore != nil {
+			p.whose = append(p.whose, p.InBefore.Name)
+		}
+		if p.After != nil && named(c.Base.Manifests, p.InAfter.Name) == nil {
+			p.whose = append(p.whose, left...)
+		}
+		slices.Sort(p.whose)
+		p.whose = slices.Compact(p.whose)
+	}
+}
+
+// deserted are the manifests of base that are gone, or that a family left.
+func (c *Comparison) deserted() []string {
+	var left []string
+	for _, m := range c.Base.Manifests {
+		if c.manifest(m.Name) == nil || slices.ContainsFunc(c.Pairs, func(p Pair) bool {
+			return p.InBefore != nil && p.InBefore.Name == m.Name && p.In().Name != m.Name || p.After == nil && p.InBefore.Name == m.Name
+		}) {
+			left = append(left, m.Name)
+		}
+	}
+	return left
+}
+
+// manifest is that of head with a name.
+func (c *Comparison) manifest(name string) *Manifest { return named(c.Head.Manifests, name) }
+
+func named(ms []Manifest, name string) *Manifest {
+	for i := range ms {
+		if ms[i].Name == name {
+			return &ms[i]
+		}
+	}
+	return nil
+}
+
+// before are the families whose hosts would take what a family at head builds:
+// those of its image line, or if that is new the family that it was. A family of
+// a line that several make up is compared with itself alone.
+func (c *Comparison) before(p *Pair) []*Family {
+	switch of := c.lines[p.After.Line]; {
+	case len(of) > 0 && (p.Before == nil || p.Before.Line != p.After.Line):
+		return of
+	case p.Before != nil:
+		return []*Family{p.Before}
+	}
+	return nil
 }
 
 // contentKey is what a family's images are and are called.
@@ -199,7 +280,17 @@ func contentKey(_ *Manifest, f *Family) string {
 // ownNameKey pairs families of one name in one manifest.
 func ownNameKey(m *Manifest, f *Family) string { return m.Name + "\x00" + f.Name }
 
-// lineKey is the image line: whatever the family is called, clusters follow it.
+// inLine adds the image line to a key.
+func inLine(key func(*Manifest, *Family) string) func(*Manifest, *Family) string {
+	return func(m *Manifest, f *Family) string {
+		if f.Line == "" {
+			return ""
+		}
+		return key(m, f) + "\x00" + f.Line
+	}
+}
+
+// lineKey is the image line.
 func lineKey(_ *Manifest, f *Family) string { return f.Line }
 
 // stepsKey is what a family's images are, under whatever reference.
@@ -225,11 +316,7 @@ func (c *Comparison) describe(p *Pair, images map[*Family][]plan.Change) {
 	ch := &p.Change
 	ch.Family, ch.At = f.Name, f.At
 	ch.Before, ch.After = map[string]any{}, map[string]any{}
-	if p.InAfter != nil {
-		ch.Manifest = p.InAfter.Name
-	} else {
-		ch.Manifest = p.InBefore.Name
-	}
+	ch.Manifest = p.In().Name
 	if p.Before != nil && p.After != nil && p.Before.Name != p.After.Name {
 		ch.Renamed = p.Before.Name
 	}
@@ -262,7 +349,7 @@ func (c *Comparison) describe(p *Pair, images map[*Family][]plan.Change) {
 			continue
 		}
 		kinds[kind] = true
-		ch.Images = append(ch.Images, ImageChange{Reference: one.Reference, Was: one.Was, Kind: kind, Why: whyImage(one)})
+		ch.Images = append(ch.Images, ImageChange{Reference: one.Reference, Was: one.Was, Kind: kind, Why: p.whyImage(one)})
 	}
 	slices.SortFunc(ch.Images, func(a, b ImageChange) int { return cmp.Compare(a.Reference, b.Reference) })
 	p.differences()

@@ -23,28 +23,38 @@ var update = flag.Bool("update", false, "rewrite what is wanted to what is seen"
 
 // TestCorpus goes through edits, each with the effect and the findings that it
 // must have. An archive holds the files of base, then edits: lines of a small
-// language, and after each what is wanted. The lines are
+// language, and after each what is wanted.
+//
+// An edit that is named after a rule shows it firing, or near to it and not firing;
+// each has both. The lines are
 //
 //	OLD => NEW            in images.cue, once, to nothing if NEW is left out; \n and \t are what they are in Go
+//	in NAME OLD => NEW    the same in another file
 //	file NAME CONTENT     a file is written
-//	rm NAME               or removed
+//	rm NAME               or removed, or a directory is with all that is in it
 //	copy FROM TO          or copied
 //	move FROM TO          or moved
 //	base LINE             the same for base, before anything else
 //	lock none|old|relock  head has no lock, base's, or its images resolve anew
 //	forget LINE           head's lock does not record an image line
+//	record LINE           or records that it is not two-node
 //	squash                base has no manifest: what is in it was merged long ago
 //	published REF CODE REASON   what a registry refuses
 //	free REF              what a registry does not have
 //	unreachable WHY       a registry that is not there
 //	today DATE            2026-01-15 otherwise
 //	judge head            by head's policies, not base's
+//	policy CUE            and by such policies for all manifests
 func TestCorpus(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no corpus", err)
 	}
-	edits, fired := 0, map[string]bool{}
+	edits := 0
+	shown := map[string]map[bool]bool{} // rule → whether edits show it firing, and not firing
+	for _, rule := range Builtin() {
+		shown[rule.ID] = map[bool]bool{}
+	}
 	for _, name := range files {
 		a, err := txtar.ParseFile(name)
 		if err != nil {
@@ -65,8 +75,9 @@ func TestCorpus(t *testing.T) {
 			}
 			t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar")+"/"+edit, func(t *testing.T) {
 				r := review(t, base, string(f.Data))
-				for _, one := range r.Findings {
-					fired[one.Rule] = true
+				rule, _, _ := strings.Cut(edit, ":")
+				if by, ok := shown[rule]; ok {
+					by[slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Rule == rule })] = true
 				}
 				got := told(r)
 				if *update {
@@ -86,8 +97,10 @@ func TestCorpus(t *testing.T) {
 		t.Errorf("%d edits", edits)
 	}
 	for _, rule := range Builtin() {
-		if !fired[rule.ID] {
-			t.Errorf("no edit makes %s fire", rule.ID)
+		for _, fires := range []bool{true, false} {
+			if !shown[rule.ID][fires] {
+				t.Errorf("no edit that is named after %s shows that fires is %t", rule.ID, fires)
+			}
 		}
 	}
 }
@@ -127,10 +140,12 @@ func told(r Review) string {
 type editing struct {
 	lock     string
 	forget   []string
+	record   []string
 	squash   bool
 	observed Observed
 	today    string
 	judge    string
+	policy   string
 }
 
 func review(t *testing.T, files map[string]string, script string) Review {
@@ -154,6 +169,8 @@ func review(t *testing.T, files map[string]string, script string) Review {
 			e.lock = rest
 		case "forget":
 			e.forget = append(e.forget, rest)
+		case "record":
+			e.record = append(e.record, rest)
 		case "squash":
 			e.squash = true
 		case "published":
@@ -167,6 +184,8 @@ func review(t *testing.T, files map[string]string, script string) Review {
 			e.today = rest
 		case "judge":
 			e.judge = rest
+		case "policy":
+			e.policy = escaped(t, rest)
 		case "#", "":
 		default:
 			alter(t, head, line)
@@ -187,6 +206,14 @@ func review(t *testing.T, files map[string]string, script string) Review {
 			lk.Forget(line)
 		}
 	}
+	for _, line := range e.record {
+		for _, lk := range newLocks {
+			if facts, known := lk.Facts[line]; known {
+				facts.TwoNode = false
+				lk.Facts[line] = facts
+			}
+		}
+	}
 	// What is a manifest at one side is one at the other, if there is any CUE.
 	dirs := slices.Concat(manifests(base), manifests(head))
 	slices.Sort(dirs)
@@ -203,6 +230,16 @@ func review(t *testing.T, files map[string]string, script string) Review {
 	for _, m := range by.Manifests {
 		rules.Add(m.Name, m.Policies, m.Waivers)
 	}
+	for _, m := range h.Manifests {
+		rules.Propose(m.Name, m.Policies)
+	}
+	if e.policy != "" {
+		policies, waivers, ps := compile.LoadRules(compile.Source{FS: tree(map[string]string{"rules.cue": "package rules\n" + e.policy}), Dir: "."})
+		for _, p := range ps {
+			t.Fatal(p)
+		}
+		rules.Add("", policies, waivers)
+	}
 	return Judge(Compare(b, h), Options{Today: e.today, Observed: e.observed, Rules: rules})
 }
 
@@ -210,28 +247,51 @@ func review(t *testing.T, files map[string]string, script string) Review {
 func alter(t *testing.T, files map[string]string, line string) {
 	t.Helper()
 	verb, rest, _ := strings.Cut(line, " ")
+	name := "images.cue"
 	switch verb {
 	case "file":
 		name, content, _ := strings.Cut(rest, " ")
 		files[name] = escaped(t, content)
 		return
 	case "rm":
-		delete(files, rest)
+		copied(t, files, rest, "", true)
 		return
 	case "copy", "move":
 		from, to, _ := strings.Cut(rest, " ")
-		files[to] = files[from]
-		if verb == "move" {
-			delete(files, from)
-		}
+		copied(t, files, from, to, verb == "move")
 		return
+	case "in":
+		name, line, _ = strings.Cut(rest, " ")
 	}
 	from, to, ok := strings.Cut(line+" ", " => ") // to nothing, if that ends the line
 	from, to = escaped(t, from), escaped(t, strings.TrimRight(to, " "))
-	if !ok || !strings.Contains(files["images.cue"], from) {
+	if !ok || !strings.Contains(files[name], from) {
 		t.Fatalf("%q changes nothing", line)
 	}
-	files["images.cue"] = strings.Replace(files["images.cue"], from, to, 1)
+	files[name] = strings.Replace(files[name], from, to, 1)
+}
+
+// copied copies a file, or all below a directory, to nowhere if to is empty; and
+// takes away the original if it is moved.
+func copied(t *testing.T, files map[string]string, from, to string, moved bool) {
+	t.Helper()
+	some := false
+	for name, content := range maps.Clone(files) {
+		rest, ok := strings.CutPrefix(name, from)
+		if !ok || rest != "" && rest[0] != '/' {
+			continue
+		}
+		some = true
+		if moved {
+			delete(files, name)
+		}
+		if to != "" {
+			files[to+rest] = content
+		}
+	}
+	if !some {
+		t.Fatalf("there is no %s", from)
+	}
 }
 
 func escaped(t *testing.T, s string) string {

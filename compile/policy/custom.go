@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/cuecontext"
 	cueerrors "cuelang.org/go/cue/errors"
 
@@ -47,21 +49,30 @@ type Case struct {
 
 // Ruleset is what a change is judged by.
 type Ruleset struct {
+	// Settings are those for all manifests; Of are those of each manifest whose
+	// policies the set has, by its name.
 	Settings Settings
+	Of       map[string]Settings
 	Own      []Custom
 	Waivers  []Waiver
 	// Broken are findings of policies and waivers that cannot be read.
 	Broken []Finding
+
+	proposed map[string]compile.Rules // by manifest
 }
 
 // NewRuleset is one without any rule.
-func NewRuleset() *Ruleset { return &Ruleset{Settings: Settings{}} }
+func NewRuleset() *Ruleset { return &Ruleset{Settings: Settings{}, Of: map[string]Settings{}} }
 
 // Add reads policies and waivers into the set. manifest is whose they are, "" if
-// they judge all. Of two settings of one rule the graver holds.
+// they judge all. Settings of a manifest are of that manifest alone; of two that
+// hold for one, the graver does.
 func (s *Ruleset) Add(manifest string, policies, waivers compile.Rules) {
+	if manifest != "" {
+		s.Of[manifest] = Settings{}
+	}
 	s.policies(manifest, policies)
-	s.waivers(waivers)
+	s.waivers(manifest, waivers)
 }
 
 func (s *Ruleset) policies(manifest string, r compile.Rules) {
@@ -74,91 +85,34 @@ func (s *Ruleset) policies(manifest string, r compile.Rules) {
 	for _, b := range Builtin() {
 		builtin[b.ID] = true
 	}
-	functions := lift(r.CUE)
+	functions, wrong := lift(r.CUE), misspelt(r.CUE)
 	for id, v := range fields(all) {
 		if builtin[id] {
-			s.set(id, v)
+			if err := s.set(manifest, id, v); err != nil {
+				s.Broken = append(s.Broken, brokenRule(manifest, id, words(err), r.Of[id]))
+			}
 			continue
 		}
 		c := e.custom(id, v)
 		c.lifted = functions[id]
+		if c.Broken == "" {
+			c.Broken = wrong[id]
+		}
 		c.Manifest, c.At = manifest, r.Of[id]
 		s.Own = append(s.Own, c)
 	}
 	if err := all.Err(); err != nil && len(s.Own) == 0 {
-		s.broken("policies", err.Error(), r.At)
+		s.Broken = append(s.Broken, brokenRule(manifest, "", words(err), r.At))
 	}
 }
 
-func (s *Ruleset) broken(rule, why string, at plan.Pos) {
-	s.Broken = append(s.Broken, brokenRule(rule, why, at))
-}
-
-// brokenRule fails a review: what a rule would have found is not known.
-func brokenRule(rule, why string, at plan.Pos) Finding {
-	return Finding{Rule: rule, Severity: SeverityDeny, Message: "the rule is broken: " + why, Help: "canvos policy test shows what it does", At: at}
-}
-
-// set takes over the setting of a rule that canvos brings along.
-func (s *Ruleset) set(id string, v cue.Value) {
-	var in struct {
-		Severity  string   `json:"severity"`
-		Owner     string   `json:"owner"`
-		Link      string   `json:"link"`
-		Allow     []string `json:"allow"`
-		Threshold *int     `json:"threshold"`
-	}
-	if err := v.Decode(&in); err != nil {
-		s.broken(id, words(err), plan.Pos{})
-		return
-	}
-	was, known := s.Settings[id]
-	is := Setting{Owner: in.Owner, Link: in.Link, Allow: in.Allow, Threshold: in.Threshold}
-	if in.Severity == "off" {
-		is.Off = true
-	} else {
-		is.Severity = Severity(in.Severity)
-	}
-	if known {
-		is.Off = is.Off && was.Off
-		if gravity(was.Severity) > gravity(is.Severity) {
-			is.Severity = was.Severity
-		}
-		is.Allow = append(slices.Clip(was.Allow), is.Allow...)
-		if was.Threshold != nil && (is.Threshold == nil || *was.Threshold < *is.Threshold) {
-			is.Threshold = was.Threshold
-		}
-	}
-	s.Settings[id] = is
-}
-
-func gravity(s Severity) int {
-	return slices.Index([]Severity{"", SeverityInfo, SeverityWarn, SeverityDeny}, s)
-}
-
-func (s *Ruleset) waivers(r compile.Rules) {
+func (s *Ruleset) waivers(manifest string, r compile.Rules) {
 	if r.CUE == nil {
 		return
 	}
 	all := cuecontext.New().CompileBytes(r.CUE)
 	for name, v := range fields(all) {
-		var in struct {
-			Rule    string `json:"rule"`
-			Target  string `json:"target"`
-			Reason  string `json:"reason"`
-			Ticket  string `json:"ticket"`
-			Owner   string `json:"owner"`
-			Expires string `json:"expires"`
-			Digest  string `json:"digest"`
-		}
-		if err := v.Decode(&in); err != nil {
-			s.broken("waivers", name+": "+words(err), r.Of[name])
-			continue
-		}
-		s.Waivers = append(s.Waivers, Waiver{
-			Name: name, Rule: in.Rule, Target: in.Target, Reason: in.Reason, Ticket: in.Ticket,
-			Owner: in.Owner, Expires: in.Expires, Digest: in.Digest, At: r.Of[name],
-		})
+		s.Waivers = append(s.Waivers, readWaiver(manifest, name, v, r.Of[name]))
 	}
 	slices.SortFunc(s.Waivers, func(a, b Waiver) int { return strings.Compare(a.Name, b.Name) })
 }
@@ -181,16 +135,19 @@ func (e *evaluator) custom(id string, v cue.Value) Custom {
 			*text = s
 		}
 	}
+	c.Link = webLink(c.Link)
 	for _, d := range definitions(v) {
 		if !slices.Contains(patterns, strings.TrimPrefix(d, "#")) {
 			c.Broken = d + " is no part of a rule"
 		}
 	}
-	var few, fewer bool
-	c.when, few = flatten(either(v, "when"))
-	c.require, fewer = flatten(either(v, "require"))
-	if !few || !fewer {
-		c.Broken = "its patterns want more than " + strconv.Itoa(mostLeaves) + " values"
+	for name, leaves := range map[string]*[]leaf{"when": &c.when, "require": &c.require} {
+		pattern := either(v, name)
+		if _, few := flatten(pattern); !few {
+			c.Broken = "its patterns want more than " + strconv.Itoa(mostLeaves) + " values"
+			continue
+		}
+		*leaves, _ = flatten(e.open(pattern))
 	}
 	c.computed = either(v, "violations").Exists()
 	for _, name := range inputs {
@@ -206,6 +163,8 @@ func (e *evaluator) custom(id string, v cue.Value) Custom {
 		c.Broken = "each: " + quoted(c.Each) + " does not go with what it reads: " + strings.Join(c.reads, ", ")
 	case gravity(c.Severity) < 1:
 		c.Broken = "its severity is " + quoted(string(c.Severity))
+	default:
+		c.Broken = c.strange()
 	}
 	for name, k := range fields(v.LookupPath(cue.MakePath(cue.Str("cases")))) {
 		one := Case{Name: name}
@@ -229,6 +188,25 @@ func either(v cue.Value, name string) cue.Value {
 		return f
 	}
 	return v.LookupPath(cue.MakePath(cue.Def(name)))
+}
+
+// open is a pattern that other fields may stand beside. A definition is closed, so
+// that no family would ever be what #when: before: {} says.
+func (e *evaluator) open(v cue.Value) cue.Value {
+	if !v.Exists() {
+		return v
+	}
+	var opened cue.Value
+	switch n := v.Syntax(cue.All(), cue.InlineImports(true)).(type) {
+	case *ast.File:
+		opened = e.ctx.BuildFile(n)
+	case ast.Expr:
+		opened = e.ctx.BuildExpr(n)
+	}
+	if opened.Err() != nil {
+		return v
+	}
+	return opened
 }
 
 // fields goes through the regular fields of a struct, also of one that holds an
@@ -257,11 +235,13 @@ func definitions(v cue.Value) []string {
 
 // inRule is what is wrong with the computed part of a rule.
 func inRule(err error) string {
-	if list := cueerrors.Errors(err); len(list) > 0 {
-		format, args := list[0].Msg()
-		return "violations: " + fmt.Sprintf(format, args...)
+	text := err.Error()
+	var of cueerrors.Error
+	if errors.As(err, &of) {
+		format, args := cueerrors.Errors(err)[0].Msg()
+		text = fmt.Sprintf(format, args...)
 	}
-	return "violations: " + err.Error()
+	return "violations: " + strings.ReplaceAll(text, inputPrefix, "")
 }
 
 // words are what CUE says is wrong, in one line.
@@ -286,12 +266,12 @@ type subject struct {
 	ref    string
 }
 
-// judge applies a rule to a change.
-func (c *Custom) judge(of *Comparison) []Finding {
+// judge applies a rule to a change. broken says why it cannot judge it; "" if it
+// can.
+func (c *Custom) judge(of *Comparison) (findings []Finding, broken string) {
 	if c.Broken != "" {
-		return []Finding{brokenRule(c.ID, c.Broken, c.At)}
+		return nil, c.Broken
 	}
-	var findings []Finding
 	var many []subject // for the computed part, all at once
 	var selected []int // of them
 	for s := range c.subjects(of) {
@@ -307,7 +287,7 @@ func (c *Custom) judge(of *Comparison) []Finding {
 		}
 		found, err := c.violations(s)
 		if err != nil { // one is enough: the rule is wrong, not the change
-			return append(findings, brokenRule(c.ID, inRule(err), c.At))
+			return findings, inRule(err)
 		}
 		for _, v := range found {
 			findings = append(findings, c.finding(of, s, v))
@@ -316,7 +296,7 @@ func (c *Custom) judge(of *Comparison) []Finding {
 	if len(selected) > 0 {
 		found, err := c.lifted.judge(c.in, c.in.listed(listKey{of, c.Manifest, c.Each}, many), selected)
 		if err != nil {
-			return append(findings, brokenRule(c.ID, inRule(err), c.At))
+			return findings, inRule(err)
 		}
 		for i, n := range selected {
 			for _, v := range found[i] {
@@ -324,16 +304,7 @@ func (c *Custom) judge(of *Comparison) []Finding {
 			}
 		}
 	}
-	return findings
-}
-
-// violation is what a rule finds.
-type violation struct {
-	Message   string `json:"message"`
-	Family    string `json:"family"`
-	Field     string `json:"field"`
-	Reference string `json:"reference"`
-	Help      string `json:"help"`
+	return findings, ""
 }
 
 // violations judges one subject.
@@ -388,24 +359,6 @@ func (c *Custom) worded(v violation) violation {
 	return v
 }
 
-func decodeViolations(list cue.Value) ([]violation, error) {
-	it, err := list.List()
-	if err != nil {
-		return nil, err
-	}
-	var found []violation
-	for it.Next() {
-		var one violation
-		if text, err := it.Value().String(); err == nil {
-			one.Message = text
-		} else if err := it.Value().Decode(&one); err != nil {
-			return nil, err
-		}
-		found = append(found, one)
-	}
-	return found, nil
-}
-
 // finding places a violation.
 func (c *Custom) finding(of *Comparison, s subject, v violation) Finding {
 	f := Finding{Rule: c.ID, Severity: c.Severity, Message: v.Message, Help: v.Help, Owner: c.Owner, Link: c.Link, Family: v.Family, Reference: v.Reference}
@@ -415,21 +368,21 @@ func (c *Custom) finding(of *Comparison, s subject, v violation) Finding {
 	if f.Reference == "" {
 		f.Reference = s.ref
 	}
-	family := (*Family)(nil)
-	if s.pair != nil {
-		family = s.pair.Family()
-	} else {
-		for i := range of.Pairs {
-			if of.Pairs[i].Family().Name == v.Family {
-				family = of.Pairs[i].Family()
+	p := s.pair
+	if p == nil && v.Family != "" {
+		for name, one := range c.named(of) {
+			if name == v.Family {
+				p = one
 			}
 		}
 	}
-	if family == nil {
-		f.At = c.At
+	if p == nil {
+		f.Manifest, f.At = c.Manifest, c.At
 		return f
 	}
-	f.Family, f.At = family.Name, family.at(v.Field)
+	f.about(p)
+	family := p.Family()
+	f.At = family.at(v.Field)
 	if f.At == family.At {
 		for _, p := range slices.Sorted(maps.Keys(family.Values)) {
 			if v.Field != "" && isBelow(p, v.Field) {

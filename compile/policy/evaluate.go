@@ -30,6 +30,8 @@ type Manifest struct {
 	Declared, Recorded map[string]lock.LineFacts
 	// Unlocked are the references that the lock has no entry of.
 	Unlocked map[string]bool
+	// Sources say where references are read from.
+	Sources []compile.SourceRule
 	// Policies and Waivers are as they were written.
 	Policies, Waivers compile.Rules
 	Epoch             string
@@ -63,7 +65,7 @@ func Evaluate(in Input) Manifest {
 	if m == nil {
 		return out
 	}
-	out.Policies, out.Waivers, out.Epoch = m.Policies, m.Waivers, m.Epoch.V
+	out.Sources, out.Policies, out.Waivers, out.Epoch = m.Sources, m.Policies, m.Waivers, m.Epoch.V
 	out.Declared = compile.LineFacts(j.Images)
 	if sound(j.Problems) {
 		out.lower(m, in)

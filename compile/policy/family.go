@@ -56,6 +56,9 @@ func familyOf(m *compile.Manifest, f *compile.Family, images []compile.Image) Fa
 	out := Family{Name: f.Name, At: f.At, Values: map[string]Value{}, Files: map[string]plan.Digest{}, Extensions: compile.Extensions(m, f)}
 	out.set("canvos", f.Release)
 	out.set("registry", f.Registry)
+	if v, ok := out.Values["registry"]; ok { // as references have it
+		out.Values["registry"] = Value{compile.NormalName(f.Registry.V), v.At}
+	}
 	out.set("repository", f.Repository)
 	out.set("tag", f.Tag)
 	out.Values["revision"] = Value{max(f.Revision.V, 1), or(f.Revision.At, f.At)}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,7 +40,7 @@ func (c *Custom) subjects(of *Comparison) func(func(subject) bool) {
 // judges says whether a rule is about a pair: a manifest's rules judge its own
 // families.
 func (c *Custom) judges(p *Pair) bool {
-	return c.Manifest == "" || p.InBefore != nil && p.InBefore.Name == c.Manifest || p.InAfter != nil && p.InAfter.Name == c.Manifest
+	return c.Manifest == "" || slices.Contains(p.whose, c.Manifest)
 }
 
 func (c *Custom) images(of *Comparison) func(func(subject) bool) {
@@ -86,14 +87,10 @@ func imagesOf(f *Family) map[string]Image {
 // whole is the change as one subject; false if none of it is the rule's.
 func (c *Custom) whole(of *Comparison) (subject, bool) {
 	changes, images := map[string]any{}, []any{}
-	for i := range of.Pairs {
-		p := &of.Pairs[i]
-		if !p.Effect || !c.judges(p) {
-			continue
-		}
-		changes[p.Family().Name] = map[string]any{"before": p.input(p.Before), "after": p.input(p.After), "kind": string(p.Change.Kind), "digest": string(p.Change.Digest)}
+	for name, p := range c.named(of) {
+		changes[name] = map[string]any{"before": p.input(p.Before), "after": p.input(p.After), "kind": string(p.Change.Kind), "digest": string(p.Change.Digest)}
 		for _, one := range p.Change.Images {
-			images = append(images, map[string]any{"reference": one.Reference, "family": p.Family().Name, "kind": string(one.Kind)})
+			images = append(images, map[string]any{"reference": one.Reference, "family": name, "kind": string(one.Kind)})
 		}
 	}
 	n := of.Images
@@ -105,6 +102,31 @@ func (c *Custom) whole(of *Comparison) (subject, bool) {
 		s.values = c.in.encoded(s.plain)
 	}
 	return s, len(changes) > 0
+}
+
+// named are the changed families that a rule judges, by the names that it has for
+// them: a second one of a name is "MANIFEST:NAME".
+func (c *Custom) named(of *Comparison) func(func(string, *Pair) bool) {
+	return func(yield func(string, *Pair) bool) {
+		taken := map[string]bool{}
+		for i := range of.Pairs {
+			p := &of.Pairs[i]
+			if !p.Effect || !c.judges(p) {
+				continue
+			}
+			name := p.Family().Name
+			if taken[name] {
+				name = p.In().Name + ":" + name
+			}
+			for taken[name] { // it goes, and another of its name comes
+				name += "'"
+			}
+			taken[name] = true
+			if !yield(name, p) {
+				return
+			}
+		}
+	}
 }
 
 // input is a family as rules read it: the manifest's own fields with what they

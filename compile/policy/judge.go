@@ -25,44 +25,60 @@ type RulesChange struct {
 // Rules are a package's policies and waivers, as they were written.
 type Rules struct{ Policies, Waivers compile.Rules }
 
-// Settings say how rules that canvos brings along are applied, by id.
-type Settings map[string]Setting
-
-// Setting is what policies say of one.
-type Setting struct {
-	Severity    Severity // "" is the rule's own
-	Off         bool
-	Owner, Link string
-	Allow       []string // registry-allow-list
-	Threshold   *int     // rebuild-threshold
-}
-
 // Judge applies the rules to a comparison.
 func Judge(c *Comparison, o Options) Review {
 	rules := o.Rules
 	if rules == nil {
 		rules = NewRuleset()
 	}
-	j := &judgement{Comparison: c, observed: o.Observed, changes: o.Changes, today: o.Today, said: map[string]bool{}}
+	j := &judgement{Comparison: c, rules: rules, observed: o.Observed, changes: o.Changes, today: o.Today, said: map[saying]bool{}}
+	j.proposals = rules.proposals(c)
+	j.judgeOwn()
 	for _, r := range Builtin() {
-		j.rule, j.setting, j.severity = &r, rules.Settings[r.ID], r.Severity
-		if j.setting.Severity != "" {
-			j.severity = j.setting.Severity
-		}
-		if !j.setting.Off {
-			r.judge(j)
-		}
-	}
-	j.findings = append(j.findings, rules.Broken...)
-	for i := range rules.Own {
-		j.findings = append(j.findings, rules.Own[i].judge(c)...)
+		j.rule = &r
+		r.judge(j)
 	}
 	review := Effect(c)
 	review.Findings = j.findings
 	sortFindings(review.Findings)
-	review.waive(rules.Waivers, o.Today)
+	review.waive(c, rules, o.Today)
 	review.Verdict = VerdictOf(review.Findings)
 	return review
+}
+
+// judgeOwn applies the organisation's own rules. One that never could judge, and
+// that this change mends or takes away, does not fail it: there would be no way
+// to mend it.
+func (j *judgement) judgeOwn() {
+	for _, f := range j.rules.Broken {
+		if _, mended := j.proposals[f.Manifest].mended(f.policy); mended {
+			f.Severity, f.Message, f.Help = SeverityWarn, f.Message+"; this change mends it", ""
+		}
+		j.broken = append(j.broken, f)
+	}
+	for i := range j.rules.Own {
+		own := &j.rules.Own[i]
+		if own.Broken != "" {
+			f := brokenRule(own.Manifest, own.ID, own.Broken, own.At)
+			next, mended := j.proposals[own.Manifest].mended(own.ID)
+			switch {
+			case mended && next != nil:
+				f.Severity, f.Message, f.Help = SeverityWarn, f.Message+"; this change mends it, and is judged by what it says now", ""
+				own = next
+			case mended:
+				f.Severity, f.Message, f.Help = SeverityWarn, f.Message+"; this change takes it away", ""
+			}
+			j.broken = append(j.broken, f)
+			if own.Broken != "" {
+				continue
+			}
+		}
+		found, broken := own.judge(j.Comparison)
+		j.findings = append(j.findings, found...)
+		if broken != "" {
+			j.broken = append(j.broken, brokenRule(own.Manifest, own.ID, broken, own.At))
+		}
+	}
 }
 
 // Effect is a comparison that nothing judges.

@@ -41,7 +41,7 @@ func flatten(v cue.Value) ([]leaf, bool) {
 				return true
 			}
 		}
-		leaves = append(leaves, leaf{path: path, want: v, text: fmt.Sprint(v), memo: map[string]string{}})
+		leaves = append(leaves, leaf{path: path, want: v, text: oneLine(v), memo: map[string]string{}})
 		return len(leaves) <= mostLeaves
 	}
 	ok := !v.Exists() || walk(v, nil)
@@ -53,6 +53,8 @@ type evaluator struct {
 	ctx   *cue.Context
 	known map[uintptr]cue.Value // of families, by where their input lies
 	lists map[listKey]cue.Value // of subjects
+	// family is what a family has, once it was asked for.
+	family names
 }
 
 // listKey names the subjects of a change that a rule judges: whose, and what.
@@ -61,18 +63,21 @@ type listKey struct {
 	manifest, each string
 }
 
+// encode is a value as CUE has it: nil is null, what is not there.
+func encode(ctx *cue.Context, v any) cue.Value { return ctx.Encode(v, cue.NilIsAny(false)) }
+
 // encoded are inputs as CUE has them.
 func (e *evaluator) encoded(plain map[string]any) map[string]cue.Value {
 	out := map[string]cue.Value{}
 	for name, v := range plain {
 		m, ok := v.(map[string]any)
 		if !ok || name != "before" && name != "after" {
-			out[name] = e.ctx.Encode(v)
+			out[name] = encode(e.ctx, v)
 			continue
 		}
 		key := reflect.ValueOf(m).Pointer()
 		if _, ok := e.known[key]; !ok {
-			e.known[key] = e.ctx.Encode(m)
+			e.known[key] = encode(e.ctx, m)
 		}
 		out[name] = e.known[key]
 	}
@@ -108,7 +113,7 @@ func (l leaf) wrong(ctx *cue.Context, s subject) string {
 		if wrong, known := l.memo[key]; known {
 			return wrong
 		}
-		v = ctx.Encode(got)
+		v = encode(ctx, got)
 	} else {
 		labels := make([]cue.Selector, len(l.path)-1)
 		for i, name := range l.path[1:] {
@@ -120,13 +125,34 @@ func (l leaf) wrong(ctx *cue.Context, s subject) string {
 	}
 	wrong := ""
 	if err := v.Unify(l.want).Validate(cue.Concrete(true)); err != nil {
-		wrong = at + " is " + fmt.Sprint(v) + ", want " + l.text
+		wrong = at + " is " + oneLine(v) + ", want " + l.text
 	}
 	if s.plain != nil {
 		l.memo[key] = wrong
 	}
 	return wrong
 }
+
+// oneLine is a value in a sentence: of one that is longer, what it is.
+func oneLine(v cue.Value) string {
+	text := fmt.Sprint(v)
+	switch kind := v.IncompleteKind(); {
+	case !strings.Contains(text, "\n") && len(text) <= longestShown:
+		return text
+	case kind == cue.StructKind:
+		return "{…}"
+	case kind == cue.ListKind:
+		return "[…]"
+	default:
+		text, _, _ = strings.Cut(text, "\n")
+		if len(text) > longestShown {
+			text = strings.ToValidUTF8(text[:longestShown], "")
+		}
+		return text + "…"
+	}
+}
+
+const longestShown = 200
 
 func keyOf(v any) string {
 	b, err := plan.Canonical(v)

@@ -100,7 +100,9 @@ type Finding struct {
 	Severity Severity
 	Message  string // what is wrong, with values
 	Help     string // how to do it right
-	Family   string // "" if it is of the whole change
+	// Manifest is whose it is, as in Side.Manifests; "" if it is of the whole
+	// change. Family is one of it, or "".
+	Manifest, Family string
 	// Reference is of the image, or pattern of the image line, that it is
 	// about; may be empty.
 	Reference string
@@ -109,6 +111,9 @@ type Finding struct {
 	Owner     string // who to ask
 	Link      string // where to read on
 	WaivedBy  string // name of the waiver; "" if it counts
+
+	of     *Pair  // the family that it is about; nil if it is about none
+	policy string // the rule that is broken; "" if it is none, or all are
 }
 
 // Waivers says what became of the waivers.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"canvos.dev/compile/lock"
 	"canvos.dev/compile/plan"
 )
 
@@ -31,8 +30,8 @@ func Builtin() []Rule {
 			"Who picks an image for a cluster sees its tag and nothing else.", judgeMarks},
 		{"line-immutable", SeverityDeny, "FIPS, trusted boot, operating system and platforms are fixed for an image line",
 			"Hosts that follow the line cannot take an image that differs in these.", judgeLines},
-		{"line-forgotten", SeverityWarn, "the lock forgets a line",
-			"Without its record, nothing but the registry keeps the facts of the line.", judgeForgotten},
+		{"line-forgotten", SeverityDeny, "the lock forgets a line, or what it is",
+			"Without its record, nothing but the registry keeps the facts of the line: the next change could declare it anew, as something else.", judgeForgotten},
 		{"tech-preview-gated", SeverityDeny, "canonical is a technical preview",
 			"It is not supported in production: it needs techPreview: true and another channel.", judgePreview},
 		{"one-way", SeverityDeny, "Kubernetes moves between image and systemd extension",
@@ -49,6 +48,8 @@ func Builtin() []Rule {
 			"Without a digest in the reference or the lock, every build may start from something else.", judgeUnpinned},
 		{"registry-allow-list", SeverityDeny, "a base image from a registry that is not allowed",
 			"It applies when policies name what is allowed: policies: \"registry-allow-list\": allow: [...].", judgeAllowed},
+		{"source-moved", SeverityWarn, "a source is read from elsewhere",
+			"A digest keeps what was locked what it is; what is locked anew is what the other place has.", judgeSources},
 		{"end-of-life", SeverityWarn, "a Kubernetes version at its end",
 			"Nobody repairs what is found in it from then on.", judgeEndOfLife},
 		{"fips-lost", SeverityDeny, "a family is no longer FIPS",
@@ -61,22 +62,38 @@ func Builtin() []Rule {
 			"The later one to be applied would overwrite the other.", judgeUnique},
 		{"registry-unchecked", SeverityWarn, "the registry was not asked",
 			"What is published already could not be compared.", judgeRegistry},
+		{"policy-broken", SeverityDeny, "a rule of review is broken",
+			"What it would have found is not known.", judgeBroken},
 		{"policies-changed", SeverityInfo, "the rules of review change",
 			"They judge from the next change on; this one is judged by what was merged before.", judgePolicies},
 	}
 }
 
+// Fixed says that neither settings nor waivers reach a rule: what it finds leaves
+// nothing that could be judged.
+func (r *Rule) Fixed() bool { return isFixed(r.ID) }
+
+func isFixed(id string) bool { return id == "manifest-invalid" || id == "policy-broken" }
+
 // judgement is a comparison on its way to a review.
 type judgement struct {
 	*Comparison
+	rules    *Ruleset
 	observed Observed
 	changes  []RulesChange
 	today    string // YYYY-MM-DD
 	rule     *Rule
-	severity Severity
-	setting  Setting
-	findings []Finding
-	said     map[string]bool
+	broken   []Finding // of rules of the organisation
+	// proposals are policies of head that are others, by manifest.
+	proposals map[string]proposal
+	findings  []Finding
+	said      map[saying]bool
+}
+
+// saying names what was said: two manifests may be wrong in one way.
+type saying struct {
+	rule, manifest, family, reference, message string
+	at                                         plan.Pos
 }
 
 // Observed is what a registry says of the images at head.
@@ -92,27 +109,61 @@ type Observed struct {
 // Refusal is one image that apply would not publish.
 type Refusal struct{ Reference, Code, Reason, Help string }
 
-// find adds a finding of the rule at hand, each message about a thing once.
-func (j *judgement) find(f Finding) {
+// find adds a finding of the rule at hand, about a family unless p is nil; each
+// message about a thing once.
+func (j *judgement) find(p *Pair, f Finding) {
 	f.Rule = j.rule.ID
-	if f.Severity == "" {
-		f.Severity = j.severity
+	f.about(p)
+	set := j.setting(f.Manifest, f.of)
+	if set.Off {
+		return
 	}
-	if key := f.Rule + "\x00" + f.Family + "\x00" + f.Reference + "\x00" + f.Message; !j.said[key] {
+	if f.Severity == "" {
+		f.Severity = set.Severity
+	}
+	if key := (saying{f.Rule, f.Manifest, f.Family, f.Reference, f.Message, f.At}); !j.said[key] {
 		j.said[key] = true
-		if j.setting.Owner != "" {
-			f.Owner = j.setting.Owner
-		}
-		if j.setting.Link != "" {
-			f.Link = j.setting.Link
-		}
+		f.Owner, f.Link = set.Owner, set.Link
 		j.findings = append(j.findings, f)
 	}
 }
 
+// setting is how the rule at hand is applied to a family, if p is set, or else to
+// a manifest; to the whole change if that has no name.
+func (j *judgement) setting(manifest string, p *Pair) Setting {
+	switch {
+	case p != nil:
+		return j.rules.setting(j.rule, p.whose)
+	case manifest != "":
+		return j.rules.setting(j.rule, []string{manifest})
+	}
+	var all []string
+	j.changed(func(p *Pair) { all = append(all, p.whose...) })
+	slices.Sort(all)
+	return j.rules.setting(j.rule, slices.Compact(all))
+}
+
+// about makes it a finding about a family.
+func (f *Finding) about(p *Pair) {
+	if p != nil {
+		f.of, f.Manifest, f.Family = p, p.In().Name, p.Family().Name
+	}
+}
+
+// named is the family of a manifest at head; nil if it has none of that name.
+func (j *judgement) named(manifest, family string) *Pair {
+	for i := range j.Pairs {
+		if p := &j.Pairs[i]; p.After != nil && p.After.Name == family && p.InAfter.Name == manifest {
+			return p
+		}
+	}
+	return nil
+}
+
 // family is a finding about a family, at one of its values.
-func (j *judgement) family(f *Family, path, message, help string) {
-	j.find(Finding{Message: message, Help: help, Family: f.Name, Reference: f.Line, At: f.at(path)})
+func (j *judgement) family(p *Pair, path, message, help string) {
+	f := p.Family()
+	j.find(p, Finding{Message: message, Help: help, Reference: f.Line, At: f.at(path)})
 }
 
 // changed are the pairs on which the change has an effect.
@@ -122,44 +173,6 @@ func (j *judgement) changed(each func(*Pair)) {
 			each(&j.Pairs[i])
 		}
 	}
-}
-
-// lineWas is what was declared of an image line before this change, and by whom.
-type lineWas struct {
-	facts lock.LineFacts
-	by    string // "at main", "in the lock"
-	at    plan.Pos
-}
-
-// linesBefore are the lines that base declares, and those that any lock records.
-// What base's manifests say comes first: it was merged.
-func (c *Comparison) linesBefore() map[string]lineWas {
-	all := map[string]lineWas{}
-	add := func(lines map[string]lock.LineFacts, by string) {
-		for line, facts := range lines {
-			if _, known := all[line]; !known {
-				all[line] = lineWas{facts: facts, by: by}
-			}
-		}
-	}
-	for i := range c.Base.Manifests {
-		m := &c.Base.Manifests[i]
-		add(m.Declared, "at "+c.Base.Name)
-		for n := range m.Families {
-			f := &m.Families[n]
-			if was, ok := all[f.Line]; ok && was.at.File == "" {
-				was.at = f.at("twoNode")
-				all[f.Line] = was
-			}
-		}
-	}
-	for i := range c.Base.Manifests {
-		add(c.Base.Manifests[i].Recorded, "in the lock at "+c.Base.Name)
-	}
-	for i := range c.Head.Manifests {
-		add(c.Head.Manifests[i].Recorded, "in the lock")
-	}
-	return all
 }
 
 // sortFindings puts the gravest first.

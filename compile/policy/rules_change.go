@@ -2,6 +2,7 @@ package policy
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ func judgeManifests(j *judgement) {
 	for _, m := range j.Head.Manifests {
 		for _, p := range m.Problems {
 			if p.Severity == problem.Error && saidByRules[p.Code] == "" {
-				j.find(Finding{Message: p.Message + " [" + p.Code + "]", Help: p.Help, Family: p.Family, At: p.At, Also: p.Also})
+				j.find(j.named(m.Name, p.Family), Finding{Message: p.Message + " [" + p.Code + "]", Help: p.Help, Manifest: m.Name, Family: p.Family, At: p.At, Also: p.Also})
 			}
 		}
 	}
@@ -30,7 +31,7 @@ func judgeLocks(j *judgement) {
 		switch {
 		case len(m.Stale) == 0:
 		case m.NoLock:
-			j.find(Finding{Message: "the manifest " + m.Name + " has no lock", Help: "run canvos lock " + m.Name + ", and commit canvos.lock with the change", At: at})
+			j.find(nil, Finding{Message: "the manifest " + m.Name + " has no lock", Help: "run canvos lock " + m.Name + ", and commit canvos.lock with the change", Manifest: m.Name, At: at})
 		default:
 			message := m.Stale[0].Message
 			if more := len(m.Stale) - 1; more > 0 {
@@ -41,34 +42,46 @@ func judgeLocks(j *judgement) {
 			if help == "run canvos lock" {
 				help = "run canvos lock " + m.Name + ", and commit canvos.lock with the change"
 			}
-			f := Finding{Message: message, Help: help, Family: m.Stale[0].Family, At: or(m.Stale[0].At, at)}
-			j.find(f)
+			j.find(j.named(m.Name, m.Stale[0].Family), Finding{Message: message, Help: help, Manifest: m.Name, Family: m.Stale[0].Family, At: or(m.Stale[0].At, at)})
 		}
 	}
 }
 
 func judgePreview(j *judgement) {
-	j.declared(func(_ *Manifest, f *Family) {
+	j.declared(func(p *Pair) {
+		f := p.After
 		if f.text("kubernetes.distribution") != "canonical" {
 			return
 		}
 		if !f.is("techPreview") {
-			j.family(f, "kubernetes.distribution", "canonical is a technical preview, and the family does not consent to one", "techPreview: true, and a channel other than production")
+			j.family(p, "kubernetes.distribution", "canonical is a technical preview, and the family does not consent to one", "techPreview: true, and a channel other than production")
 		}
 		if f.text("channel") == "production" {
-			j.family(f, "channel", "canonical is a technical preview, and the family's channel is production", `channel: "staging" or "development"`)
+			j.family(p, "channel", "canonical is a technical preview, and the family's channel is production", `channel: "staging" or "development"`)
 		}
 	})
 }
 
 func judgeOneWay(j *judgement) {
-	j.changed(func(p *Pair) {
+	j.succeeded(func(p *Pair, was []*Family) {
 		switch {
-		case p.Before == nil || p.After == nil || p.Before.Extensions == p.After.Extensions:
+		case slices.ContainsFunc(was, func(f *Family) bool { return f.Extensions == p.After.Extensions }):
 		case p.After.Extensions:
-			j.family(p.After, "bundleKubernetes", "Kubernetes leaves the image for a systemd extension; hosts that took it do not go back", "make a new family with another tag, or keep bundleKubernetes: true")
+			j.family(p, "bundleKubernetes", "Kubernetes leaves the image for a systemd extension; hosts that took it do not go back", "make a new family with another tag, or keep bundleKubernetes: true")
 		default:
-			j.family(p.After, "bundleKubernetes", "Kubernetes goes back from a systemd extension into the image, which hosts cannot follow", "make a new family with another tag, or keep bundleKubernetes: false")
+			j.family(p, "bundleKubernetes", "Kubernetes goes back from a systemd extension into the image, which hosts cannot follow", "make a new family with another tag, or keep bundleKubernetes: false")
+		}
+	})
+}
+
+// succeeded are the changed families that come after others, and these.
+func (j *judgement) succeeded(each func(p *Pair, was []*Family)) {
+	j.changed(func(p *Pair) {
+		if p.After == nil {
+			return
+		}
+		if was := j.before(p); len(was) > 0 {
+			each(p, was)
 		}
 	})
 }
@@ -80,7 +93,7 @@ func judgeMoved(j *judgement) {
 		}
 		for _, path := range []string{"registry", "repository"} {
 			if a, b := p.Before.text(path), p.After.text(path); a != b {
-				j.family(p.After, path, "the "+path+" moves from "+a+" to "+b+"; what follows "+short(p.Before.Line)+" there finds nothing new",
+				j.family(p, path, "the "+path+" moves from "+a+" to "+b+"; what follows "+short(p.Before.Line)+" there finds nothing new",
 					"keep publishing there until nothing follows it any more")
 			}
 		}
@@ -114,9 +127,9 @@ func judgeReplaced(j *judgement) {
 			return
 		}
 		f := Finding{
-			Message: "other content under " + count(len(tags), "tag") + ": " + few(tags),
-			Help:    `revision: 2 makes new tags of the same line; publish: "replace" says that they may move`,
-			Family:  p.After.Name, Reference: p.After.Line, At: p.After.At,
+			Message:   "other content under " + count(len(tags), "tag") + ": " + few(tags),
+			Help:      `revision: 2 makes new tags of the same line; publish: "replace" says that they may move`,
+			Reference: p.After.Line, At: p.After.At,
 		}
 		switch {
 		case first != nil:
@@ -129,7 +142,7 @@ func judgeReplaced(j *judgement) {
 			f.Severity, f.Help = SeverityInfo, ""
 			f.Message += "; the family publishes with replace"
 		}
-		j.find(f)
+		j.find(p, f)
 	})
 }
 
@@ -143,21 +156,56 @@ func few(list []string) string {
 }
 
 func judgeDowngrades(j *judgement) {
-	j.changed(func(p *Pair) {
-		if p.Before == nil || p.After == nil || p.InAfter.wrong(p.After.Name) {
+	newest := map[string]string{} // Kubernetes version of each line at head
+	j.declared(func(p *Pair) { newest[p.After.Line] = newestOf(newest[p.After.Line], p.After) })
+	told := map[string]bool{}
+	j.succeeded(func(p *Pair, was []*Family) {
+		if p.InAfter.wrong(p.After.Name) {
 			return
 		}
-		if a, b := agent(p.Before), agent(p.After); a != "" && b != "" && compareVersions(b, a) < 0 {
-			j.family(p.After, "canvos", "CanvOS goes back from "+p.Before.text("canvos")+" to "+p.After.text("canvos"), "agents are not downgraded: stay on "+p.Before.text("canvos")+", or make a new family with another tag")
+		if release := olderThanAll(p.After, was); release != "" {
+			j.family(p, "canvos", "CanvOS goes back from "+release+" to "+p.After.text("canvos"), "agents are not downgraded: stay on "+release+", or make a new family with another tag")
 		}
-		a, b := p.Before.texts("kubernetes.versions"), p.After.texts("kubernetes.versions")
-		if len(a) == 0 || len(b) == 0 || p.Before.text("kubernetes.distribution") != p.After.text("kubernetes.distribution") {
+		line := p.After.Line
+		if told[line] || was[0].text("kubernetes.distribution") != p.After.text("kubernetes.distribution") {
 			return
 		}
-		if was, is := a[len(a)-1], b[len(b)-1]; compareVersions(is, was) < 0 {
-			j.family(p.After, "kubernetes.versions", "the newest Kubernetes goes back from "+was+" to "+is, "clusters on "+was+" cannot follow: keep it")
+		before := ""
+		if of := j.lines[line]; len(of) > 0 {
+			was = of
+		}
+		for _, f := range was {
+			before = newestOf(before, f)
+		}
+		if is := newest[line]; before != "" && is != "" && compareVersions(is, before) < 0 {
+			told[line] = true
+			j.family(p, "kubernetes.versions", "the newest Kubernetes goes back from "+before+" to "+is, "clusters on "+before+" cannot follow: keep it")
 		}
 	})
+}
+
+// olderThanAll is the oldest release of the families before, if a family's is older.
+func olderThanAll(f *Family, was []*Family) string {
+	release, oldest := "", ""
+	for _, w := range was {
+		if a := agent(w); a != "" && (oldest == "" || compareVersions(a, oldest) < 0) {
+			release, oldest = w.text("canvos"), a
+		}
+	}
+	if is := agent(f); is == "" || oldest == "" || compareVersions(is, oldest) >= 0 {
+		return ""
+	}
+	return release
+}
+
+// newestOf is the newest of a Kubernetes version and those of a family.
+func newestOf(version string, f *Family) string {
+	for _, v := range f.texts("kubernetes.versions") {
+		if version == "" || compareVersions(v, version) > 0 {
+			version = v
+		}
+	}
+	return version
 }
 
 // agent is what the images of a family run; releases are older or newer by it.
@@ -170,10 +218,11 @@ func agent(f *Family) string {
 
 func judgeDropped(j *judgement) {
 	type built struct{ line, version string }
-	still := map[built]bool{}
-	j.declared(func(_ *Manifest, f *Family) {
-		for _, i := range f.Images {
-			still[built{f.Line, i.Version}] = true
+	still, kept := map[built]bool{}, map[string]bool{}
+	j.declared(func(p *Pair) {
+		kept[p.After.Line] = true
+		for _, i := range p.After.Images {
+			still[built{p.After.Line, i.Version}] = true
 		}
 	})
 	j.changed(func(p *Pair) {
@@ -181,20 +230,23 @@ func judgeDropped(j *judgement) {
 			return
 		}
 		if p.After == nil {
-			j.find(Finding{
-				Message: "the family is gone; " + left(len(p.Before.Images)), Help: "clusters on its images get no newer ones",
-				Family: p.Before.Name, Reference: p.Before.Line, At: p.Before.At,
-			})
+			j.family(p, "", "the family is gone; "+left(len(p.Before.Images)), "clusters on its images get no newer ones")
 			return
 		}
-		var gone []string
-		name := "Kubernetes "
+		line := p.Before.Line
+		name, where := "Kubernetes ", ""
 		same := p.Before.text("kubernetes.distribution") == p.After.text("kubernetes.distribution")
 		if !same {
 			name = p.Before.text("kubernetes.distribution") + " "
 		}
+		if kept[line] && line != p.After.Line {
+			where = " in the line " + short(line)
+		}
+		var gone []string
 		for _, v := range p.Before.texts("kubernetes.versions") {
-			if (!same || !slices.Contains(p.After.texts("kubernetes.versions"), v)) && !still[built{p.Before.Line, v}] {
+			// A family that takes its whole line elsewhere goes on building it there.
+			moved := !kept[line] && same && slices.Contains(p.After.texts("kubernetes.versions"), v)
+			if !moved && !still[built{line, v}] {
 				gone = append(gone, v)
 			}
 		}
@@ -203,7 +255,7 @@ func judgeDropped(j *judgement) {
 			if len(gone) == 1 {
 				verb = " is"
 			}
-			j.family(p.After, "kubernetes.versions", name+strings.Join(gone, ", ")+verb+" no longer built; "+left(len(gone)), "clusters on it get no newer images; keep it until they have moved")
+			j.family(p, "kubernetes.versions", name+strings.Join(gone, ", ")+verb+" no longer built"+where+"; "+left(len(gone)), "clusters on it get no newer images; keep it until they have moved")
 		}
 	})
 }
@@ -223,7 +275,7 @@ func judgeUnpinned(j *judgement) {
 		for path, ref := range bases(p.After) {
 			normal, err := compile.NormalReference(ref)
 			if err == nil && !strings.Contains(ref, "@sha256:") && p.InAfter.Unlocked[normal] {
-				j.family(p.After, path, "the base image "+ref+" has neither a digest nor an entry in the lock", "run canvos lock, or name it by digest: "+ref+"@sha256:…")
+				j.family(p, path, "the base image "+ref+" has neither a digest nor an entry in the lock", "run canvos lock, or name it by digest: "+ref+"@sha256:…")
 			}
 		}
 	})
@@ -238,35 +290,6 @@ func bases(f *Family) func(func(string, string) bool) {
 			}
 		}
 	}
-}
-
-func judgeAllowed(j *judgement) {
-	if len(j.setting.Allow) == 0 {
-		return
-	}
-	j.changed(func(p *Pair) {
-		if p.After == nil {
-			return
-		}
-		for path, ref := range bases(p.After) {
-			j.allowed(p.After, path, ref)
-		}
-		for _, ref := range p.InAfter.basesOf(p.After) {
-			j.allowed(p.After, "os.image", ref)
-		}
-	})
-}
-
-func (j *judgement) allowed(f *Family, path, ref string) {
-	if normal, err := compile.NormalReference(ref); err == nil {
-		ref = normal
-	}
-	for _, prefix := range j.setting.Allow {
-		if rest, ok := strings.CutPrefix(ref, prefix); ok && (rest == "" || strings.HasSuffix(prefix, "/") || strings.ContainsRune("/:@", rune(rest[0]))) {
-			return
-		}
-	}
-	j.family(f, path, "the base image "+ref+" is not from "+strings.Join(j.setting.Allow, " or "), "mirror it there, and name it in os.image")
 }
 
 // basesOf are the base images that the plan has for a family.
@@ -322,15 +345,15 @@ func judgeEndOfLife(j *judgement) {
 			switch {
 			case end != "" && j.today > end:
 				told[minor] = true
-				j.find(Finding{
+				j.find(p, Finding{
 					Message: "Kubernetes " + minor + " reached its end of life on " + end, Help: "take a newer minor version: canvos catalog lists them",
-					Family: p.After.Name, Reference: i.Reference, At: i.At,
+					Reference: i.Reference, At: i.At,
 				})
 			case withdrawn(i.Facts.Release, dist, i.Version):
 				told[minor] = true
-				j.find(Finding{
+				j.find(p, Finding{
 					Message: dist + " " + i.Version + " is no longer offered by the releases after CanvOS " + i.Facts.Release, Help: "take a version that stays: canvos catalog lists them",
-					Family: p.After.Name, Reference: i.Reference, At: i.At,
+					Reference: i.Reference, At: i.At,
 				})
 			}
 		}
@@ -365,44 +388,84 @@ var endOfLife = map[string]string{
 
 func judgeFIPS(j *judgement) {
 	j.changed(func(p *Pair) {
-		if p.Before != nil && p.After != nil && p.Before.is("fips") && !p.After.is("fips") && p.Before.Line != p.After.Line {
-			j.family(p.After, "fips", "the family is no longer FIPS", "make another family without FIPS, and leave this one")
+		was := p.Before
+		if was == nil { // another family may have taken its line
+			was = j.namedBefore(p.InAfter.Name, p.After.Name)
+		}
+		if was != nil && p.After != nil && was.is("fips") && !p.After.is("fips") && was.Line != p.After.Line {
+			j.family(p, "fips", "the family is no longer FIPS", "make another family without FIPS, and leave this one")
 		}
 	})
+}
+
+// namedBefore is the family of a manifest at base; nil if it had none of that name.
+func (j *judgement) namedBefore(manifest, family string) *Family {
+	for i := range j.Base.Manifests {
+		m := &j.Base.Manifests[i]
+		for n := range m.Families {
+			if m.Name == manifest && m.Families[n].Name == family {
+				return &m.Families[n]
+			}
+		}
+	}
+	return nil
 }
 
 // trusted are the values that say whom images trust.
 var trusted = []string{"signingKey", "certificates", "ubuntuPro"}
 
 func judgeCertificates(j *judgement) {
-	j.changed(func(p *Pair) {
-		if p.Before == nil || p.After == nil {
-			return
-		}
-		for _, path := range union(p.Change.Before, p.Change.After) {
-			of := trustedBy(p, path)
-			before, after := p.Change.Before[path], p.Change.After[path]
-			name, file := strings.CutPrefix(path, "file:")
-			switch {
-			case of == "", file && (before == nil || after == nil): // the field that names it is another, too
-			case file:
-				j.family(p.After, of, of+": the file "+name+" has other content", "ask who owns it whether it is meant")
-			default:
-				j.family(p.After, of, difference(path, before, after), "ask who owns it whether it is meant")
+	j.succeeded(func(p *Pair, was []*Family) {
+		var first []trustChange
+		for i, f := range was {
+			changes := trustChanges(f, p.After)
+			if len(changes) == 0 {
+				return
 			}
+			if i == 0 {
+				first = changes
+			}
+		}
+		for _, c := range first {
+			j.family(p, c.field, c.what, "ask who owns it whether it is meant")
 		}
 	})
 }
 
-// trustedBy is the field of trust that a path is of, or that names the file.
-func trustedBy(p *Pair, path string) string {
+// trustChange is a difference in whom images trust.
+type trustChange struct{ field, what string }
+
+func trustChanges(a, b *Family) []trustChange {
+	if a.Partial || b.Partial {
+		return nil
+	}
+	var found []trustChange
+	before, after := values(a), values(b)
+	for _, path := range union(before, after) {
+		of := trustedBy(b, path)
+		was, is := before[path], after[path]
+		name, file := strings.CutPrefix(path, "file:")
+		switch {
+		case of == "", reflect.DeepEqual(was, is), file && (was == nil || is == nil): // the field that names it is another, too
+		case file:
+			found = append(found, trustChange{of, of + ": the file " + name + " has other content"})
+		default:
+			found = append(found, trustChange{of, difference(path, was, is)})
+		}
+	}
+	return found
+}
+
+// trustedBy is the field of trust that a path of a family is of, or that names
+// the file.
+func trustedBy(f *Family, path string) string {
 	name, file := strings.CutPrefix(path, "file:")
 	for _, field := range trusted {
 		if !file && isBelow(path, field) {
 			return field
 		}
-		for at, v := range p.After.Values {
-			if file && isBelow(at, field) && (v.V == name || slices.Contains(p.After.texts(at), name)) {
+		for at, v := range f.Values {
+			if file && isBelow(at, field) && (v.V == name || slices.Contains(f.texts(at), name)) {
 				return at
 			}
 		}
@@ -411,40 +474,32 @@ func trustedBy(p *Pair, path string) string {
 }
 
 func judgeThreshold(j *judgement) {
-	most := 50
-	if j.setting.Threshold != nil {
-		most = *j.setting.Threshold
-	}
+	most := *j.setting("", nil).Threshold
 	if n := j.Images.Rebuilt; n > most {
-		j.find(Finding{Message: count(n, "image") + " would be rebuilt, more than " + shown(most), Help: "change family by family, or ask for the whole at a quiet hour"})
+		j.find(nil, Finding{Message: count(n, "image") + " would be rebuilt, more than " + shown(most), Help: "change family by family, or ask for the whole at a quiet hour"})
 	}
 }
 
 func judgeUnique(j *judgement) {
-	type owner struct {
-		m *Manifest
-		f *Family
-	}
-	by := map[string]owner{}
-	type pair struct{ a, b *Family }
-	shared := map[pair][]string{}
-	j.declared(func(m *Manifest, f *Family) {
-		for _, i := range f.Images {
+	by := map[string]*Pair{}
+	shared := map[[2]*Pair][]string{}
+	j.declared(func(p *Pair) {
+		for _, i := range p.After.Images {
 			if first, taken := by[i.Reference]; !taken {
-				by[i.Reference] = owner{m, f}
-			} else if first.m != m {
-				shared[pair{first.f, f}] = append(shared[pair{first.f, f}], short(i.Reference))
+				by[i.Reference] = p
+			} else if first.InAfter != p.InAfter {
+				shared[[2]*Pair{first, p}] = append(shared[[2]*Pair{first, p}], short(i.Reference))
 			}
 		}
 	})
-	j.declared(func(m *Manifest, f *Family) {
-		for _, i := range f.Images {
+	j.declared(func(p *Pair) {
+		for _, i := range p.After.Images {
 			first := by[i.Reference]
-			if tags := shared[pair{first.f, f}]; len(tags) > 0 {
-				delete(shared, pair{first.f, f})
-				j.find(Finding{
-					Message: few(tags) + ": published by " + quoted(first.f.Name) + " of " + first.m.Name + " and by " + quoted(f.Name) + " of " + m.Name,
-					Help:    "give one of them another tag or repository", Family: f.Name, Reference: i.Reference, At: f.At, Also: []plan.Pos{first.f.At},
+			if tags := shared[[2]*Pair{first, p}]; len(tags) > 0 {
+				delete(shared, [2]*Pair{first, p})
+				j.find(p, Finding{
+					Message: few(tags) + ": published by " + quoted(first.After.Name) + " of " + first.InAfter.Name + " and by " + quoted(p.After.Name) + " of " + p.InAfter.Name,
+					Help:    "give one of them another tag or repository", Reference: i.Reference, At: p.After.At, Also: []plan.Pos{first.After.At},
 				})
 			}
 		}
@@ -453,29 +508,44 @@ func judgeUnique(j *judgement) {
 
 func judgeRegistry(j *judgement) {
 	if j.observed.Unchecked != "" && j.Images.Total() > 0 {
-		j.find(Finding{Message: "what is published was not compared: " + j.observed.Unchecked, Help: "canvos doctor tells what is wrong with a registry"})
+		j.find(nil, Finding{Message: "what is published was not compared: " + j.observed.Unchecked, Help: "canvos doctor tells what is wrong with a registry"})
 	}
 }
 
 func judgePolicies(j *judgement) {
-	changes := slices.Clone(j.changes)
-	for _, m := range j.Head.Manifests {
-		c := RulesChange{Name: m.Name, After: Rules{m.Policies, m.Waivers}}
-		for _, was := range j.Base.Manifests {
-			if was.Name == m.Name {
-				c.Before = Rules{was.Policies, was.Waivers}
+	for _, c := range j.changes {
+		for _, x := range []struct {
+			name       string
+			was, after compile.Rules
+		}{{"policies", c.Before.Policies, c.After.Policies}, {"waivers", c.Before.Waivers, c.After.Waivers}} {
+			if string(x.was.CUE) != string(x.after.CUE) {
+				j.find(nil, Finding{Message: "the " + x.name + " of " + c.Name + " change; they judge from the next change on", At: or(x.after.At, x.was.At)})
 			}
 		}
-		changes = append(changes, c)
 	}
-	for _, c := range changes {
-		for _, x := range []struct {
-			name   string
-			before compile.Rules
-			after  compile.Rules
-		}{{"policies", c.Before.Policies, c.After.Policies}, {"waivers", c.Before.Waivers, c.After.Waivers}} {
-			if string(x.before.CUE) != string(x.after.CUE) {
-				j.find(Finding{Message: "the " + x.name + " of " + c.Name + " change; they judge from the next change on", At: or(x.after.At, x.before.At)})
+	for _, x := range []struct {
+		name string
+		of   func(*Manifest) compile.Rules
+	}{{"policies", func(m *Manifest) compile.Rules { return m.Policies }}, {"waivers", func(m *Manifest) compile.Rules { return m.Waivers }}} {
+		// What is in another directory now is the same all the same.
+		moved := func(from, to []Manifest, text string) bool {
+			return slices.ContainsFunc(from, func(m Manifest) bool { return string(x.of(&m).CUE) == text && named(to, m.Name) == nil })
+		}
+		for i := range j.Head.Manifests {
+			m := &j.Head.Manifests[i]
+			is, was := x.of(m), compile.Rules{}
+			before := named(j.Base.Manifests, m.Name)
+			if before != nil {
+				was = x.of(before)
+			}
+			if string(was.CUE) != string(is.CUE) && (before != nil || !moved(j.Base.Manifests, j.Head.Manifests, string(is.CUE))) {
+				j.find(nil, Finding{Message: "the " + x.name + " of " + m.Name + " change; they judge from the next change on", Manifest: m.Name, At: or(is.At, was.At)})
+			}
+		}
+		for i := range j.Base.Manifests {
+			m := &j.Base.Manifests[i]
+			if was := x.of(m); was.CUE != nil && j.manifest(m.Name) == nil && !moved(j.Head.Manifests, j.Base.Manifests, string(was.CUE)) {
+				j.find(nil, Finding{Message: "the " + x.name + " of " + m.Name + " go with it; they judge for the last time", Manifest: m.Name, At: was.At})
 			}
 		}
 	}

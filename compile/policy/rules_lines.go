@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"canvos.dev/compile/lock"
 	"canvos.dev/compile/plan"
 )
 
@@ -14,16 +15,18 @@ import (
 // whatever its family was called, and with what is published.
 func judgeTwoNode(j *judgement) {
 	before := j.linesBefore()
-	j.declared(func(m *Manifest, f *Family) {
-		was, known := before[f.Line]
-		if !known || was.facts.TwoNode == f.is("twoNode") {
-			return
+	j.declared(func(p *Pair) {
+		f := p.After
+		for _, was := range j.linesOf(before, f) {
+			if was.facts.TwoNode == f.is("twoNode") {
+				continue
+			}
+			help := "leave " + quoted(f.Name) + " as it was, and make a new family with another tag, for example " + quoted(j.otherTag(f)) + "; move clusters by installing them anew"
+			j.find(p, Finding{
+				Message: "the line " + short(was.line) + " has twoNode: " + yesno(was.facts.TwoNode) + " " + was.by + " and cannot become " + yesno(f.is("twoNode")),
+				Help:    help, Reference: was.line, At: f.at("twoNode"), Also: places(was.at),
+			})
 		}
-		help := "leave " + quoted(f.Name) + " as it was, and make a new family with another tag, for example " + quoted(j.otherTag(f)) + "; move clusters by installing them anew"
-		j.find(Finding{
-			Message: "the line " + short(f.Line) + " has twoNode: " + yesno(was.facts.TwoNode) + " " + was.by + " and cannot become " + yesno(f.is("twoNode")),
-			Help:    help, Family: f.Name, Reference: f.Line, At: f.at("twoNode"), Also: places(was.at),
-		})
 	})
 	j.published("twoNode")
 }
@@ -36,7 +39,7 @@ func (j *judgement) otherTag(f *Family) string {
 	}
 	rest := strings.Trim(marked.ReplaceAllString(tag, "-"), "-._")
 	taken := rest == "" || rest == tag
-	j.declared(func(_ *Manifest, other *Family) { taken = taken || other.text("tag") == rest })
+	j.declared(func(other *Pair) { taken = taken || other.After.text("tag") == rest })
 	if taken {
 		return strings.TrimPrefix(rest+"-etcd", "-")
 	}
@@ -47,42 +50,45 @@ func (j *judgement) otherTag(f *Family) string {
 func judgeLines(j *judgement) {
 	before := j.linesBefore()
 	platforms := map[string][]string{}
-	j.declared(func(m *Manifest, f *Family) {
-		for _, i := range f.Images {
-			platforms[f.Line] = append(platforms[f.Line], i.Platforms...)
+	j.declared(func(p *Pair) {
+		for _, i := range p.After.Images {
+			platforms[p.After.Line] = append(platforms[p.After.Line], i.Platforms...)
 		}
 	})
 	dropped := map[string]bool{}
-	j.declared(func(m *Manifest, f *Family) {
-		was, known := before[f.Line]
-		if !known {
-			return
-		}
-		for _, fact := range []struct{ path, was, is, why string }{
-			{"fips", yesno(was.facts.FIPS), yesno(f.is("fips")), "a cluster does not become FIPS-compliant, or cease to be, by an upgrade"},
-			{"uki", yesno(was.facts.UKI), yesno(f.is("uki")), "trusted boot is set up when a host is installed"},
-			{"os.distribution", was.facts.OSDistribution, f.text("os.distribution"), "hosts are not upgraded from one operating system to another"},
-		} {
-			if fact.was != fact.is {
-				j.find(Finding{
-					Message: "the line " + short(f.Line) + " has " + fact.path + ": " + fact.was + " " + was.by + " and cannot become " + fact.is + ": " + fact.why,
-					Help:    "make a new family with another tag, and leave " + quoted(f.Name) + " as it was",
-					Family:  f.Name, Reference: f.Line, At: f.at(fact.path), Also: places(was.at),
-				})
-			}
-		}
-		for _, p := range was.facts.Platforms {
-			if !slices.Contains(platforms[f.Line], p) && !dropped[f.Line+p] {
-				dropped[f.Line+p] = true
-				j.find(Finding{
-					Message: "the line " + short(f.Line) + " has images for " + p + " " + was.by + ", which may not be dropped: hosts of that platform would find no image",
-					Help:    "add " + quoted(strings.TrimPrefix(p, "linux/")) + " to arch, or make a new family with another tag",
-					Family:  f.Name, Reference: f.Line, At: f.at("arch"),
-				})
+	j.declared(func(p *Pair) {
+		for _, was := range j.linesOf(before, p.After) {
+			j.fixed(p, was)
+			has := append(platforms[was.line], platforms[p.After.Line]...)
+			for _, platform := range was.facts.Platforms {
+				if !slices.Contains(has, platform) && !dropped[was.line+platform] {
+					dropped[was.line+platform] = true
+					j.find(p, Finding{
+						Message: "the line " + short(was.line) + " has images for " + platform + " " + was.by + ", which may not be dropped: hosts of that platform would find no image",
+						Help:    "add " + quoted(strings.TrimPrefix(platform, "linux/")) + " to arch, or make a new family with another tag", Reference: was.line, At: p.After.at("arch"),
+					})
+				}
 			}
 		}
 	})
 	j.published("")
+}
+
+// fixed finds facts of a family that are not those of its line.
+func (j *judgement) fixed(p *Pair, was lineWas) {
+	f := p.After
+	for _, fact := range []struct{ path, was, is, why string }{
+		{"fips", yesno(was.facts.FIPS), yesno(f.is("fips")), "a cluster does not become FIPS-compliant, or cease to be, by an upgrade"},
+		{"uki", yesno(was.facts.UKI), yesno(f.is("uki")), "trusted boot is set up when a host is installed"},
+		{"os.distribution", was.facts.OSDistribution, f.text("os.distribution"), "hosts are not upgraded from one operating system to another"},
+	} {
+		if fact.was != fact.is {
+			j.find(p, Finding{
+				Message: "the line " + short(was.line) + " has " + fact.path + ": " + fact.was + " " + was.by + " and cannot become " + fact.is + ": " + fact.why,
+				Help:    "make a new family with another tag, and leave " + quoted(f.Name) + " as it was", Reference: was.line, At: f.at(fact.path), Also: places(was.at),
+			})
+		}
+	}
 }
 
 // published are the refusals of a registry because of the facts of a line: of
@@ -93,44 +99,42 @@ func (j *judgement) published(fact string) {
 		if r.Code != "CV0403" || (fact != "") != strings.Contains(r.Reason, "twoNode") {
 			continue
 		}
-		f := j.publisher(r.Reference)
-		if f == nil || told[f.Line] {
+		p := j.publisher(r.Reference)
+		if p == nil || told[p.After.Line] {
 			continue
 		}
+		f := p.After
 		told[f.Line] = true
 		path := fact
 		if path == "" {
 			path = "arch"
 		}
-		j.find(Finding{
-			Message: "the registry says of the line " + short(f.Line) + ": " + r.Reason,
-			Help:    "make a new family with another tag, for example " + quoted(j.otherTag(f)) + ", and leave what is published as it is",
-			Family:  f.Name, Reference: f.Line, At: f.at(path),
+		j.find(p, Finding{
+			Message:   "the registry says of the line " + short(f.Line) + ": " + r.Reason,
+			Help:      "make a new family with another tag, for example " + quoted(j.otherTag(f)) + ", and leave what is published as it is",
+			Reference: f.Line, At: f.at(path),
 		})
 	}
 }
 
 // publisher is the family at head that publishes a reference.
-func (j *judgement) publisher(reference string) *Family {
-	var found *Family
-	j.declared(func(_ *Manifest, f *Family) {
-		for _, i := range f.Images {
+func (j *judgement) publisher(reference string) *Pair {
+	var found *Pair
+	j.declared(func(p *Pair) {
+		for _, i := range p.After.Images {
 			if i.Reference == reference && found == nil {
-				found = f
+				found = p
 			}
 		}
 	})
 	return found
 }
 
-// declared are the families of head that have images.
-func (j *judgement) declared(each func(*Manifest, *Family)) {
-	for i := range j.Head.Manifests {
-		m := &j.Head.Manifests[i]
-		for n := range m.Families {
-			if f := &m.Families[n]; f.Line != "" {
-				each(m, f)
-			}
+// declared are the families of head that have images, in order.
+func (j *judgement) declared(each func(*Pair)) {
+	for i := range j.Pairs {
+		if p := &j.Pairs[i]; p.After != nil && p.After.Line != "" {
+			each(p)
 		}
 	}
 }
@@ -140,64 +144,71 @@ var marked = regexp.MustCompile(`(^|[._-])(two-?node|2node)([._-]|$)`)
 
 func judgeMarks(j *judgement) {
 	before := j.linesBefore()
-	for line := range j.recordedAtHead() {
-		delete(before, line) // the lock at head knows the lines that are new in it
-	}
-	for i := range j.Base.Manifests {
-		for line := range j.Base.Manifests[i].Declared {
-			before[line] = lineWas{}
-		}
-		for line := range j.Base.Manifests[i].Recorded {
-			before[line] = lineWas{}
-		}
-	}
-	j.declared(func(_ *Manifest, f *Family) {
-		if _, old := before[f.Line]; old || !f.is("twoNode") || marked.MatchString(strings.ToLower(f.text("tag"))) {
+	j.declared(func(p *Pair) {
+		f := p.After
+		// The lock at head knows the lines that are new in it.
+		if before[f.Line].base || !f.is("twoNode") || marked.MatchString(strings.ToLower(f.text("tag"))) {
 			return
 		}
-		j.family(f, "tag", "the new two-node line "+short(f.Line)+" does not say so in its tag", "tag: "+quoted(j.otherTag(f)))
+		j.family(p, "tag", "the new two-node line "+short(f.Line)+" does not say so in its tag", "tag: "+quoted(j.otherTag(f)))
 	})
 }
 
-func (j *judgement) recordedAtHead() map[string]bool {
-	lines := map[string]bool{}
+// judgeForgotten finds lines that a lock recorded and no lock does any more, or with
+// other facts.
+func judgeForgotten(j *judgement) {
+	kept := map[string][]lock.LineFacts{}
 	for _, m := range j.Head.Manifests {
-		for line := range m.Recorded {
-			lines[line] = true
+		for line, facts := range m.Recorded {
+			kept[line] = append(kept[line], facts)
 		}
 	}
-	return lines
-}
-
-// judgeForgotten finds lines that a lock recorded and does not any more.
-func judgeForgotten(j *judgement) {
-	kept := j.recordedAtHead()
 	for i := range j.Base.Manifests {
 		m := &j.Base.Manifests[i]
 		head := j.manifest(m.Name)
-		if head == nil || head.NoLock || len(head.Recorded) == 0 && len(head.Stale) > 0 {
+		if head != nil && (head.NoLock || len(head.Recorded) == 0 && len(head.Stale) > 0) {
 			continue // judgeLocks says so
 		}
 		for _, line := range slices.Sorted(maps.Keys(m.Recorded)) {
-			if !kept[line] {
-				j.find(Finding{
-					Message:   "the lock of " + m.Name + " no longer records the line " + short(line),
-					Help:      "that is right if no cluster follows it; otherwise take the entry back",
-					Reference: line, At: plan.Pos{File: lockName(m.Name)},
-				})
+			was := m.Recorded[line]
+			if slices.ContainsFunc(kept[line], func(is lock.LineFacts) bool { return otherFacts(was, is) == "" }) {
+				continue
 			}
+			f := Finding{
+				Message:  "the lock of " + m.Name + " no longer records the line " + short(line),
+				Help:     "take the entry back; if no cluster follows the line, a waiver that is merged before says so",
+				Manifest: m.Name, Reference: line, At: plan.Pos{File: lockName(m.Name)},
+			}
+			switch {
+			case len(kept[line]) > 0:
+				f.Message = "the lock of " + m.Name + " records of the line " + short(line) + " " + otherFacts(was, kept[line][0])
+			case head == nil:
+				f.Message = "the lock of " + m.Name + " is gone, and nothing records the line " + short(line) + " any more"
+				f.Help = "move its facts into the lock of another manifest; if no cluster follows the line, a waiver that is merged before says so"
+				f.At = plan.Pos{}
+			}
+			j.find(nil, f)
 		}
 	}
 }
 
-// manifest is that of head with a name.
-func (c *Comparison) manifest(name string) *Manifest {
-	for i := range c.Head.Manifests {
-		if c.Head.Manifests[i].Name == name {
-			return &c.Head.Manifests[i]
+// otherFacts are the first of a line that are not what they were; "" if none are.
+// Platforms may be added.
+func otherFacts(was, is lock.LineFacts) string {
+	for _, fact := range []struct{ name, was, is string }{
+		{"twoNode", yesno(was.TwoNode), yesno(is.TwoNode)}, {"fips", yesno(was.FIPS), yesno(is.FIPS)}, {"uki", yesno(was.UKI), yesno(is.UKI)},
+		{"os.distribution", was.OSDistribution, is.OSDistribution},
+	} {
+		if fact.was != fact.is {
+			return fact.name + ": " + fact.is + ", before " + fact.was
 		}
 	}
-	return nil
+	for _, p := range was.Platforms {
+		if !slices.Contains(is.Platforms, p) {
+			return "no images for " + p + ", before some"
+		}
+	}
+	return ""
 }
 
 // lockName is the lock of a manifest that is named by its directory or a file.

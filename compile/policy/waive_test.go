@@ -49,6 +49,30 @@ func TestWaiverBoundToChange(t *testing.T) {
 	}
 }
 
+// TestWaiverBoundToFamily: the family is that of the finding, not another
+// manifest's of the same name.
+func TestWaiverBoundToFamily(t *testing.T) {
+	other := strings.Replace(shop, `"shop"`, `"shop-b"`, 1)
+	in := func(name, text string) Manifest {
+		m := side(t, text)
+		m.Name = name
+		return m
+	}
+	drop := func(text string) string { return strings.Replace(text, `"1.29.8", `, "", 1) }
+	c := Compare(StateOf(Side{}, []Manifest{in("a", shop), in("b", other)}), StateOf(Side{}, []Manifest{in("a", drop(shop)), in("b", drop(other))}))
+	rules := NewRuleset()
+	rules.Waivers = []Waiver{{Name: "w", Rule: "version-dropped", Target: "store", Expires: "2026-12-31", Digest: string(c.Pairs[0].Change.Digest)}}
+	waived := map[string]bool{}
+	for _, f := range Judge(c, Options{Today: "2026-01-15", Rules: rules}).Findings {
+		if f.Rule == "version-dropped" {
+			waived[f.Manifest] = f.Waived()
+		}
+	}
+	if len(waived) != 2 || !waived["a"] || waived["b"] {
+		t.Errorf("%v", waived)
+	}
+}
+
 func TestMatches(t *testing.T) {
 	for _, c := range []struct {
 		pattern, text string

@@ -72,7 +72,7 @@ func why(p *Pair, changes []plan.Change) []string {
 		lines = append(lines, "moved from "+p.InBefore.Name)
 	}
 	lines = append(lines, p.ofManifest(changes)...)
-	return append(lines, locked(changes, len(lines) > 0)...)
+	return append(lines, p.locked(changes, len(lines) > 0)...)
 }
 
 // ofManifest says what rebuilds a family without being one of its values.
@@ -171,7 +171,7 @@ func listDifference(a, b []string) string {
 
 // locked says which inputs of rebuilt images are others under the same name, and
 // if nothing else explains it what else differs.
-func locked(changes []plan.Change, explained bool) []string {
+func (p *Pair) locked(changes []plan.Change, explained bool) []string {
 	var lines, other []string
 	add := func(list *[]string, line string) {
 		if !slices.Contains(*list, line) {
@@ -185,7 +185,7 @@ func locked(changes []plan.Change, explained bool) []string {
 				add(&other, "the step "+cause.Step+" does something else")
 			case isLocal(cause.Source): // said with the values
 			case cause.Before != "" && cause.After != "":
-				add(&lines, relocked(cause))
+				add(&lines, p.relocked(cause))
 			default:
 				add(&other, "it is made of other images: "+short(cause.Source))
 			}
@@ -201,14 +201,20 @@ func locked(changes []plan.Change, explained bool) []string {
 	return other
 }
 
-func relocked(c plan.Cause) string {
-	return fmt.Sprintf("%s is locked to %s, before to %s", short(c.Source), brief(c.After), brief(c.Before))
+func (p *Pair) relocked(c plan.Cause) string {
+	text := fmt.Sprintf("%s is locked to %s, before to %s", short(c.Source), brief(c.After), brief(c.Before))
+	if p.Before != nil && p.After != nil {
+		if from, to := p.InBefore.place(c.Source), p.InAfter.place(c.Source); from.name != to.name {
+			text += ", and read from " + to.name + ", before from " + from.name
+		}
+	}
+	return text
 }
 
 func isLocal(source string) bool { return strings.HasPrefix(source, "file:") }
 
 // whyImage says why one image is what it has become.
-func whyImage(c plan.Change) []string {
+func (p *Pair) whyImage(c plan.Change) []string {
 	switch c.Kind {
 	case plan.Added:
 		return []string{"Kubernetes " + c.New.KubernetesVersion}
@@ -229,7 +235,7 @@ func whyImage(c plan.Change) []string {
 		case isLocal(cause.Source):
 			lines = append(lines, strings.TrimPrefix(cause.Source, "file:")+" has other content")
 		default:
-			lines = append(lines, relocked(cause))
+			lines = append(lines, p.relocked(cause))
 		}
 	}
 	return lines

@@ -224,6 +224,7 @@ func ReviewJSON(w io.Writer, r policy.Review) error {
 		Severity  policy.Severity `json:"severity"`
 		Message   string          `json:"message"`
 		Help      string          `json:"help"`
+		Manifest  string          `json:"manifest"`
 		Family    string          `json:"family"`
 		Reference string          `json:"reference"`
 		jsonPos
@@ -269,7 +270,7 @@ func ReviewJSON(w io.Writer, r policy.Review) error {
 		doc.Changes = append(doc.Changes, j)
 	}
 	for _, f := range r.Findings {
-		j := jsonFinding{f.Rule, f.Severity, f.Message, f.Help, f.Family, f.Reference, jsonPos(f.At), []jsonPos{}, f.Owner, f.Link, f.WaivedBy}
+		j := jsonFinding{f.Rule, f.Severity, f.Message, f.Help, f.Manifest, f.Family, f.Reference, jsonPos(f.At), []jsonPos{}, f.Owner, f.Link, f.WaivedBy}
 		for _, at := range f.Also {
 			j.Also = append(j.Also, jsonPos(at))
 		}
