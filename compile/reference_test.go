@@ -37,7 +37,8 @@ func TestParseReference(t *testing.T) {
 // What canvos takes as the reference of one image, the schema takes too; and it
 // refuses most of what canvos refuses.
 func TestReferencesOfTheSchema(t *testing.T) {
-	def := definition(cuecontext.New(), false).LookupPath(cue.MakePath(cue.Str("families").Optional(), cue.Str("f").Optional(), cue.Str("mirrors").Optional(), cue.Str("thirdParty").Optional()))
+	ctx := cuecontext.New()
+	def := definition(ctx, false).LookupPath(cue.MakePath(cue.Str("families").Optional(), cue.Str("f").Optional(), cue.Str("mirrors").Optional(), cue.Str("thirdParty").Optional()))
 	if !def.Exists() {
 		t.Fatal("there is no such field")
 	}
@@ -47,7 +48,7 @@ func TestReferencesOfTheSchema(t *testing.T) {
 		"", "ubuntu", "a.b:5000/x", "https://docker.io/a:1", "Acme/ubuntu:1", "docker.io/:1", "docker.io//a:1", "a:", "a:-x", "a@sha256:12", "x:" + strings.Repeat("t", 129), "a b:1", "-host.io/a:1", "a_/b:1", "ubuntu:22.04:1", "u:p@h/x:1",
 	} {
 		why, _, _ := misnamed(text)
-		if err := def.Unify(def.Context().Encode(text)).Err(); (err == nil) != (why == "") {
+		if err := def.Unify(ctx.Encode(text)).Err(); (err == nil) != (why == "") {
 			t.Errorf("%q: the schema says %v, canvos %q", text, err, why)
 		}
 	}
