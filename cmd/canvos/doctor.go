@@ -267,7 +267,7 @@ func (doc *doctor) account(ctx context.Context, repo string) string {
 		return " · without credentials"
 	}
 	host, _, _ := strings.Cut(repo, "/")
-	if helper := registry.DockerHelper(host); helper != "" {
+	if helper := registry.DockerHelper(doc.env("DOCKER_CONFIG"), host); helper != "" {
 		return " · as " + who + " (" + helper + ")"
 	}
 	return " · as " + who

@@ -72,7 +72,7 @@ func (d *door) registries(r *access) *registry.Client {
 			t.TLSClientConfig = &tls.Config{RootCAs: pool}
 		}
 		r.client = &registry.Client{
-			Keychain:  registry.DockerKeychain(),
+			Keychain:  registry.DockerKeychain(d.env("DOCKER_CONFIG")),
 			Transport: t,
 			PlainHTTP: func(host string) bool { return slices.Contains(r.plainHTTP, host) },
 			UserAgent: "canvos",

@@ -28,12 +28,12 @@ func (c *Client) Account(ctx context.Context, reference string) (string, error) 
 
 // DockerHelper is the program that Docker's configuration asks for the credentials
 // of a host: "docker-credential-pass"; "" if they are in the configuration itself,
-// or it cannot be read.
-func DockerHelper(host string) string {
+// or it cannot be read. dir is as for DockerKeychain.
+func DockerHelper(dir, host string) string {
 	reg, err := name.NewRegistry(host)
 	if err != nil {
 		return ""
 	}
-	program, _ := helperOf(reg)
+	program, _ := helperOf(dir, reg)
 	return program
 }

@@ -97,7 +97,7 @@ func TestBasicAuth(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Setenv("DOCKER_CONFIG", dir)
-		if err := push(DockerKeychain()); err != nil {
+		if err := push(DockerKeychain(os.Getenv("DOCKER_CONFIG"))); err != nil {
 			t.Error(err)
 		}
 	})
@@ -112,7 +112,7 @@ func TestBasicAuth(t *testing.T) {
 		}
 		t.Setenv("DOCKER_CONFIG", dir)
 		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-		if err := push(DockerKeychain()); err != nil {
+		if err := push(DockerKeychain(os.Getenv("DOCKER_CONFIG"))); err != nil {
 			t.Error(err)
 		}
 	})

@@ -15,17 +15,18 @@ import (
 
 // DockerKeychain is Docker's configuration and the credential helpers it names,
 // as the docker command would use them. What a helper that fails has written is not
-// part of the error: it may be the credentials.
-func DockerKeychain() authn.Keychain { return dockerKeychain{} }
+// part of the error: it may be the credentials. dir is what DOCKER_CONFIG says; ""
+// is Docker's own place.
+func DockerKeychain(dir string) authn.Keychain { return dockerKeychain{dir} }
 
-type dockerKeychain struct{}
+type dockerKeychain struct{ dir string }
 
 func (k dockerKeychain) Resolve(of authn.Resource) (authn.Authenticator, error) {
 	return k.ResolveContext(context.Background(), of)
 }
 
 // ResolveContext does not wait for a helper longer than ctx lasts.
-func (dockerKeychain) ResolveContext(ctx context.Context, of authn.Resource) (authn.Authenticator, error) {
+func (k dockerKeychain) ResolveContext(ctx context.Context, of authn.Resource) (authn.Authenticator, error) {
 	var who authn.Authenticator
 	var err error
 	done := make(chan struct{})
@@ -39,7 +40,7 @@ func (dockerKeychain) ResolveContext(ctx context.Context, of authn.Resource) (au
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, helperError(err, of)
+		return nil, helperError(err, k.dir, of)
 	}
 	return who, nil
 }
@@ -59,8 +60,8 @@ var harmless = []string{
 // which the library puts into its text:
 //
 //	error getting credentials - err: exit status 1, out: `…`
-func helperError(err error, of authn.Resource) error {
-	program, key := helperOf(of)
+func helperError(err error, dir string, of authn.Resource) error {
+	program, key := helperOf(dir, of)
 	text, failed := strings.CutPrefix(err.Error(), "error getting credentials - err: ")
 	switch _, garbled := errors.AsType[*json.SyntaxError](err); {
 	case failed:
@@ -89,8 +90,8 @@ func helperError(err error, of authn.Resource) error {
 
 // helperOf is the helper that Docker's configuration names for a host, and what it
 // is asked for; "" if there is none.
-func helperOf(of authn.Resource) (program, key string) {
-	file, err := config.Load("") // where DOCKER_CONFIG says
+func helperOf(dir string, of authn.Resource) (program, key string) {
+	file, err := config.Load(dir)
 	if err != nil {
 		return "", ""
 	}

@@ -52,7 +52,7 @@ func TestHelpersThatFail(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			shelf(t, px.host, c.script)
 			cl := quick()
-			cl.Keychain = DockerKeychain()
+			cl.Keychain = DockerKeychain(os.Getenv("DOCKER_CONFIG"))
 			_, err := cl.Head(context.Background(), px.host+"/acme/x:a")
 			if err == nil || err.Error() != strings.ReplaceAll(c.want, "HOST", px.host) {
 				t.Errorf("error %v", err)
@@ -73,7 +73,7 @@ func TestHelpersThatFail(t *testing.T) {
 	t.Run("waits for a person", func(t *testing.T) {
 		shelf(t, px.host, `while [ -e "$0" ]; do sleep 0.1; done`)
 		cl := quick()
-		cl.Keychain = DockerKeychain()
+		cl.Keychain = DockerKeychain(os.Getenv("DOCKER_CONFIG"))
 		ctx, stop := context.WithTimeoutCause(context.Background(), 100*time.Millisecond, errors.New("enough"))
 		defer stop()
 		begun := time.Now()
