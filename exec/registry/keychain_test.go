@@ -65,7 +65,7 @@ func TestHelpersThatFail(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = helperError(errors.New("error getting credentials - err: exit status 1, out: `HELPERSECRET`"), r.auth.registry)
+		err = helperError(errors.New("error getting credentials - err: exit status 1, out: `HELPERSECRET`"), os.Getenv("DOCKER_CONFIG"), r.auth.registry)
 		if err.Error() != "exit status 1; what the credential helper wrote may be secret" {
 			t.Errorf("error %v", err)
 		}
