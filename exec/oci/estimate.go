@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -119,25 +118,52 @@ func (e *estimate) image(ctx context.Context, img plan.Image) error {
 	if step.Op.Image == nil {
 		return nil // no plan of ours
 	}
+	repo := repository(img.Reference)
+	if !known {
+		e.unmade(parts, step, repo)
+		return nil
+	}
 	composed, err := compose(parts, *step.Op.Image, step.ID)
 	if err != nil {
 		return err
 	}
-	e.Exact = e.Exact && known
-	repo := repository(img.Reference)
-	host, _, _ := strings.Cut(repo, "/")
 	for _, b := range blobsOf(composed) {
-		at := blobAt{host, b.Digest}
-		w := e.blobs[at]
-		if w == nil {
-			w = &weighed{Blob: b, real: known || b.MediaType != image.Config && b.Open != nil}
-			e.blobs[at] = w
-		}
-		if !slices.Contains(w.repositories, repo) {
-			w.repositories = append(w.repositories, repo)
-		}
+		e.needs(repo, b, true)
 	}
 	return nil
+}
+
+// unmade adds the layers of an image that is not known whole, and bounds its
+// configs: composing them would cost more than it tells.
+func (e *estimate) unmade(parts []*made, step plan.Step, repo string) {
+	e.Exact = false
+	op := step.Op.Image
+	for i, m := range parts {
+		size := int64(len(m.config)) + 1<<10
+		for k, v := range op.Labels {
+			size += int64(len(k)+len(v)) + 8
+		}
+		for _, l := range m.layers {
+			size += 512 // in its list of layers, and its history
+			e.needs(repo, l.Blob, l.Open != nil)
+		}
+		config := image.Descriptor{MediaType: image.Config, Digest: step.ID + plan.Digest(rune('a'+i)), Size: size}
+		e.needs(repo, image.Blob{Descriptor: config}, false)
+	}
+}
+
+// needs notes that a repository needs a blob. One that is real can be asked for.
+func (e *estimate) needs(repo string, b image.Blob, real bool) {
+	host, _, _ := strings.Cut(repo, "/")
+	at := blobAt{host, b.Digest}
+	w := e.blobs[at]
+	if w == nil {
+		w = &weighed{Blob: b, real: real}
+		e.blobs[at] = w
+	}
+	if !slices.Contains(w.repositories, repo) {
+		w.repositories = append(w.repositories, repo)
+	}
 }
 
 // step is what a step comes to; each is looked at once.
@@ -181,7 +207,7 @@ func (e *estimate) base(ctx context.Context, s plan.Step, m *madeUp) error {
 	}
 	if !e.near(src) {
 		m.known = false
-		m.config = []byte(fmt.Sprintf(`{"comment":%q,"rootfs":{"diff_ids":[]}}`, strings.Repeat("0", mostConfig)))
+		m.config = make([]byte, mostConfig) // for its length
 		m.layers = []made1{standIn(s.ID, src.Size)}
 		if at, ok := e.s.Places.Registry(src.Reference); ok {
 			m.layers[0].From = []string{repository(at)}
