@@ -139,6 +139,7 @@ func stale(m *Manifest, lk *lock.File, images []Image) []*problem.Problem {
 			}
 		}
 	}
+	digests := map[string]plan.Digest{} // of releases, which hundreds of images share
 	for _, img := range images {
 		f := img.Family
 		tag := f.Release.V
@@ -149,13 +150,16 @@ func stale(m *Manifest, lk *lock.File, images []Image) []*problem.Problem {
 		if err != nil {
 			continue
 		}
+		if digests[tag] == "" {
+			digests[tag] = r.Digest()
+		}
 		switch was, ok := lk.Catalog[tag]; {
 		case !ok:
 			tell("catalog "+tag, f, problem.Problem{Code: "CV0501", Message: "the lock has no catalog entry of CanvOS " + tag, Path: "canvos", At: f.Release.At})
-		case was != r.Digest():
+		case was != digests[tag]:
 			tell("catalog "+tag, f, problem.Problem{
 				Code: "CV0502", Message: "what the catalog says of CanvOS " + tag + " is not what the lock recorded", Path: "canvos", At: f.Release.At,
-				Notes: []string{"recorded " + string(was), "found    " + string(r.Digest())},
+				Notes: []string{"recorded " + string(was), "found    " + string(digests[tag])},
 				Help:  "run canvos lock --update catalog",
 			})
 		}

@@ -136,8 +136,15 @@ func ShowPlan(w io.Writer, s Style, p Plan, full bool) {
 	fmt.Fprintln(w, s.paint(p.title(), bold))
 	fmt.Fprintln(w)
 	graph := stepsByID(p.Plan)
+	own := map[string][]Decision{}
+	for _, d := range p.Decisions {
+		if d.Action != Kept {
+			own[d.Image.Family] = append(own[d.Image.Family], d)
+		}
+	}
+	one := len(p.registries()) == 1
 	for _, name := range families(p.Decisions) {
-		p.family(w, s, name, graph, full)
+		p.family(w, s, own[name], graph, full, one)
 	}
 	if p.count(Kept) > 0 {
 		fmt.Fprintf(w, "  %s\n", s.paint("no longer declared: "+count(p.count(Kept), "image")+" kept", faint))
@@ -194,20 +201,15 @@ func (p *Plan) registries() []string {
 // foldAbove is how many images of a family are shown one by one.
 const foldAbove = 12
 
-func (p *Plan) family(w io.Writer, s Style, name string, graph map[plan.Digest]plan.Step, full bool) {
-	var own []Decision
-	for _, d := range p.Decisions {
-		if d.Image.Family == name && d.Action != Kept {
-			own = append(own, d)
-		}
-	}
+// family writes the decisions about one family's images; one says that all images of
+// the plan are in one registry.
+func (p *Plan) family(w io.Writer, s Style, own []Decision, graph map[plan.Digest]plan.Step, full, one bool) {
 	if len(own) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "  %s  %s\n", s.paint(name, bold), s.paint(base(own, graph), faint))
+	fmt.Fprintf(w, "  %s  %s\n", s.paint(own[0].Image.Family, bold), s.paint(base(own, graph), faint))
 	var t table
 	t.indent = "    "
-	one := len(p.registries()) == 1
 	fold := !full && len(own) > foldAbove
 	folded := map[Action]int{}
 	for _, d := range own {
