@@ -226,9 +226,12 @@ type PublishError struct {
 	Err       error
 }
 
+// Error names the image unless the text already names its repository: a
+// family moves its tags together, so the tag that was refused may be another
+// than the one of the image that tells.
 func (e *PublishError) Error() string {
 	text := e.Err.Error()
-	if strings.Contains(text, e.Reference) {
+	if strings.Contains(text, repository(e.Reference)) {
 		return text
 	}
 	return "publish " + e.Reference + ": " + text

@@ -565,3 +565,18 @@ func TestProgress(t *testing.T) {
 		t.Errorf("done: %s", done)
 	}
 }
+
+func TestPublishErrorNamesTheImageOnce(t *testing.T) {
+	for _, tt := range []struct{ name, inner, want string }{
+		{"nothing named", "connection refused", "publish r.example/edge/ubuntu:k3s-1.30.4: connection refused"},
+		{"the image", "push r.example/edge/ubuntu:k3s-1.30.4: denied", "push r.example/edge/ubuntu:k3s-1.30.4: denied"},
+		{"another of its family", "push r.example/edge/ubuntu:k3s-1.29.8: denied", "push r.example/edge/ubuntu:k3s-1.29.8: denied"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := &PublishError{"r.example/edge/ubuntu:k3s-1.30.4", errors.New(tt.inner)}
+			if got := err.Error(); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
