@@ -39,8 +39,7 @@ type compiled struct {
 	judged   compile.Judged
 	plan     plan.Plan
 	sources  *oci.Sources
-	lines    []string            // that were ever declared, sorted
-	asked    map[string]plan.Pos // where the manifest asks for an input, by its reference
+	lock     *lock.File // complete
 	warnings []*problem.Problem
 }
 
@@ -90,11 +89,16 @@ func (d *door) compile(ctx context.Context, m *manifest, l *lockFlags, st *store
 	if d.format != view.JSON {
 		d.warn(warnings, m)
 	}
+	return &compiled{m, j, p, src, lk, warnings}, nil
+}
+
+// asked is where the manifest asks for an input, by its reference.
+func (c *compiled) asked() map[string]plan.Pos {
 	asked := map[string]plan.Pos{}
-	for _, q := range compile.Requests(j.Manifest, lk) {
+	for _, q := range compile.Requests(c.judged.Manifest, c.lock) {
 		asked[q.Reference] = q.At
 	}
-	return &compiled{m, j, p, src, linesOf(lk), asked, warnings}, nil
+	return asked
 }
 
 // nameLock gives a manifest the lock that --lock names, which has to be there:

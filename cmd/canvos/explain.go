@@ -133,7 +133,7 @@ func (e *explaining) reference(ctx context.Context, pattern string, path []strin
 		}
 		return fail(exitError, "name one of them: "+strings.Join(names, ", "), "%d images are meant by %q", len(names), pattern)
 	}
-	o := view.Origin{Plan: p, Image: p.Images[0], Layers: map[plan.Digest]view.Layer{}, Asked: c.asked, InModule: m.placeInModule}
+	o := view.Origin{Plan: p, Image: p.Images[0], Layers: map[plan.Digest]view.Layer{}, Asked: c.asked(), InModule: m.placeInModule}
 	o.Plan.Sources = slices.DeleteFunc(slices.Clone(p.Sources), func(s plan.Source) bool { return !uses(p, s.Digest) })
 	for _, s := range p.Steps {
 		if rec, ok := oci.LayerOf(st, s.ID); ok {

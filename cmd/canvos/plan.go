@@ -173,7 +173,7 @@ func (d *door) decided(ctx context.Context, c *compiled, p plan.Plan, t image.Ta
 		declared := func(ref string) bool {
 			return slices.ContainsFunc(c.plan.Images, func(i plan.Image) bool { return i.Reference == ref })
 		}
-		kept, err := oci.KeptOf(ctx, t, c.lines, declared)
+		kept, err := oci.KeptOf(ctx, t, linesOf(c.lock), declared)
 		if err != nil {
 			for _, e := range flat(err) { // lines of the lock may lie in registries of old
 				view.Note(d.err, d.errStyle(), e.Error())
