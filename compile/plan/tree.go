@@ -35,7 +35,14 @@ type TreeEntry struct {
 //
 // Who copies a local tree copies exactly what is listed here, so that it copies
 // what HashTree has hashed.
+//
+// A tree of Remembered is walked once.
 func WalkTree(fsys fs.FS, name string) ([]TreeEntry, error) {
+	name = path.Clean(name)
+	if r, ok := fsys.(*remembered); ok {
+		w := r.tree(name).walk()
+		return slices.Clone(w.entries), w.err
+	}
 	info, err := fs.Lstat(fsys, name)
 	if err != nil {
 		return nil, err
@@ -133,12 +140,18 @@ func HashTree(fsys fs.FS, name string) (Digest, int64, error) {
 func SumTree(fsys fs.FS, name string) (entries []TreeEntry, d Digest, total int64, err error) {
 	name = path.Clean(name)
 	if r, ok := fsys.(*remembered); ok {
-		return r.sum(name)
+		s := r.tree(name).sum()
+		return slices.Clone(s.entries), s.digest, s.total, s.err
 	}
 	entries, err = WalkTree(fsys, name)
 	if err != nil {
 		return nil, "", 0, err
 	}
+	return sumTree(fsys, name, entries)
+}
+
+// sumTree sums what WalkTree listed.
+func sumTree(fsys fs.FS, name string, entries []TreeEntry) (_ []TreeEntry, d Digest, total int64, err error) {
 	if err := sumEntries(fsys, name, entries); err != nil {
 		return nil, "", 0, err
 	}
@@ -195,40 +208,56 @@ func sumEntries(fsys fs.FS, name string, entries []TreeEntry) error {
 	return nil
 }
 
-// Remembered is a file system whose trees are hashed once: what SumTree found
-// stays, whatever happens to the files later. It is for one run, which hashes the
-// same trees when it locks, when it plans and when it builds; what is read into an
-// image is compared with the sums once more.
+// Remembered is a file system whose trees are walked and hashed once: what
+// WalkTree and SumTree found stays, whatever happens to the files later. It is
+// for one run, which looks at the same trees when it checks, when it locks, when
+// it plans and when it builds; what is read into an image is compared with the
+// sums once more.
 func Remembered(fsys fs.FS) fs.FS {
-	return &remembered{FS: fsys, sums: map[string]func() summed{}}
+	return &remembered{FS: fsys, trees: map[string]knownTree{}}
 }
 
 type remembered struct {
 	fs.FS
-	mu   sync.Mutex
-	sums map[string]func() summed
+	mu    sync.Mutex
+	trees map[string]knownTree
 }
 
-type summed struct {
+// knownTree is what was found out of one, by whoever asked first.
+type knownTree struct {
+	walk func() walked
+	sum  func() summed
+}
+
+type walked struct {
 	entries []TreeEntry
-	digest  Digest
-	total   int64
 	err     error
 }
 
-func (r *remembered) sum(name string) ([]TreeEntry, Digest, int64, error) {
+type summed struct {
+	walked
+	digest Digest
+	total  int64
+}
+
+func (r *remembered) tree(name string) knownTree {
 	r.mu.Lock()
-	once, ok := r.sums[name]
+	defer r.mu.Unlock()
+	t, ok := r.trees[name]
 	if !ok {
-		once = sync.OnceValue(func() (s summed) {
-			s.entries, s.digest, s.total, s.err = SumTree(r.FS, name)
+		t.walk = sync.OnceValue(func() (w walked) {
+			w.entries, w.err = WalkTree(r.FS, name)
+			return w
+		})
+		t.sum = sync.OnceValue(func() (s summed) {
+			if s.walked = t.walk(); s.err == nil {
+				s.entries, s.digest, s.total, s.err = sumTree(r.FS, name, slices.Clone(s.entries))
+			}
 			return s
 		})
-		r.sums[name] = once
+		r.trees[name] = t
 	}
-	r.mu.Unlock()
-	s := once()
-	return slices.Clone(s.entries), s.digest, s.total, s.err
+	return t
 }
 
 // What the file system inside can do by itself, it does.

@@ -152,6 +152,10 @@ func TestRemembered(t *testing.T) {
 	if got, _, _ := HashTree(r, "d"); got != want {
 		t.Error("hashed again")
 	}
+	tree["d/new"] = &fstest.MapFile{}
+	if entries, err := WalkTree(r, "d"); err != nil || len(entries) != 3 {
+		t.Errorf("walked again: %v, %v", entries, err)
+	}
 	if got, _, _ := HashTree(Remembered(tree), "d"); got == want {
 		t.Error("a new run does not see the change")
 	}
