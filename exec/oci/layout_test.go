@@ -199,8 +199,15 @@ func TestLayoutTakesNothingWrong(t *testing.T) {
 			return io.NopCloser(io.MultiReader(strings.NewReader("abc"), failing{broken})), nil
 		},
 		"is shorter": func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("abc")), nil },
+		"is longer": func(context.Context) (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(make([]byte, img.Blobs[1].Size+1))), nil
+		},
 		"is another": func(context.Context) (io.ReadCloser, error) {
-			return io.NopCloser(bytes.NewReader(make([]byte, img.Blobs[1].Size))), nil
+			st, err := store.Open(t.TempDir())
+			check(t, err)
+			b := img.Blobs[1]
+			check(t, os.WriteFile(filepath.Join(st.Dir(), "blobs", "sha256", strings.TrimPrefix(string(b.Digest), "sha256:")), make([]byte, b.Size), 0o644))
+			return st.Open(b.Digest, b.Size)
 		},
 	} {
 		bad := img
