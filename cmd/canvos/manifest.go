@@ -164,7 +164,7 @@ func (d *door) below(dir, arg string) ([]*manifest, error) {
 // above with a cue.mod, or else the directory itself.
 func (d *door) manifestAt(name, dir, file string) (*manifest, error) {
 	root := moduleRoot(dir)
-	r, err := os.OpenRoot(root)
+	files, err := openWorkTree(root)
 	if err != nil {
 		return nil, fail(exitError, "", "read %s: %v", name, unpathed(err))
 	}
@@ -174,7 +174,7 @@ func (d *door) manifestAt(name, dir, file string) (*manifest, error) {
 	}
 	m := &manifest{name: name, root: root, lockFile: filepath.Join(dir, lock.Name), shown: d.shown, inModule: map[string]string{}}
 	m.src = compile.Source{
-		FS: plan.Remembered(r.FS()), Dir: filepath.ToSlash(rel), File: file,
+		FS: plan.Remembered(files), Dir: filepath.ToSlash(rel), File: file,
 		Show: func(p string) string {
 			shown := d.shown(filepath.Join(root, filepath.FromSlash(p)))
 			m.inModule[shown] = p

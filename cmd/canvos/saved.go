@@ -174,15 +174,15 @@ func (d *door) savedSources(p *savedPlan, name string, st *store.Store, access *
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openWorkTree(dir)
 	if err != nil {
 		return nil, fail(exitError, "", "read the module of the plan: %v", unpathed(err))
 	}
 	d.showPlaces(&p.Plan, dir)
-	if access.way, err = readWay(root.FS(), p.saved.Directory, p.saved.Build); err != nil {
+	if access.way, err = readWay(root, p.saved.Directory, p.saved.Build); err != nil {
 		return nil, err
 	}
-	return &oci.Sources{Store: st, Root: plan.Remembered(root.FS()), Places: places, Registries: d.registries(access)}, nil
+	return &oci.Sources{Store: st, Root: plan.Remembered(root), Places: places, Registries: d.registries(access)}, nil
 }
 
 // places say where the plan's references are read from.
