@@ -411,7 +411,11 @@ func writeFrom(name string, r io.Reader, good func() error) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = io.CopyBuffer(onlyWriter{f}, r, make([]byte, 256<<10))
+	disk := store.NewRelay(&store.Eager{File: f}) // while the next is read, and hashed
+	_, err = io.CopyBuffer(disk, r, make([]byte, 256<<10))
+	if werr := disk.Close(); err == nil {
+		err = werr
+	}
 	if err == nil {
 		err = good()
 	}
@@ -482,7 +486,3 @@ func clean(dir string) error {
 	}
 	return nil
 }
-
-// onlyWriter hides the method by which a copy would go around its buffer, and
-// the reader's checks.
-type onlyWriter struct{ io.Writer }

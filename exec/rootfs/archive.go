@@ -7,10 +7,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"canvos.dev/exec/store"
 )
 
 // archive reads the tar archive in a layer's blob.
@@ -37,8 +38,8 @@ func openArchive(ctx context.Context, l *Layer) (*archive, error) {
 // finish reads what is left of the blob, since only the last byte proves the
 // others.
 func (a *archive) finish() error {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	buf := store.Buffers.Get().(*[]byte)
+	defer store.Buffers.Put(buf)
 	if _, err := io.CopyBuffer(discard{}, readOnly{a.blob}, *buf); err != nil {
 		return err
 	}
@@ -74,10 +75,6 @@ func decompress(r io.Reader) (plain io.Reader, done func(), err error) {
 	}
 	return b, func() {}, nil
 }
-
-// buffers are for copying. They are memory, not state: what is in them is never
-// read before it is written.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
 
 // stoppable is a reader that fails when ctx ends.
 type stoppable struct {

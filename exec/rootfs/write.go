@@ -87,7 +87,7 @@ type layerWriter struct {
 	z       io.Writer
 	closeZ  func() error
 	diff    hash.Hash
-	hashing *relay
+	hashing *store.Relay
 	tw      *tar.Writer
 	raw     int64
 	done    int64
@@ -106,9 +106,9 @@ func newLayerWriter(ctx context.Context, st *store.Store, c *Change, o Options) 
 		blob.Abort()
 		return nil, err
 	}
-	w.hashing = newRelay(w.diff)
+	w.hashing = store.NewRelay(w.diff)
 	w.tw = tar.NewWriter(w)
-	w.buf = buffers.Get().(*[]byte)
+	w.buf = store.Buffers.Get().(*[]byte)
 	return w, nil
 }
 
@@ -121,7 +121,7 @@ func (w *layerWriter) Write(p []byte) (int, error) {
 
 func (w *layerWriter) close(ok bool) (store.LayerRecord, error) {
 	defer w.blob.Abort()
-	defer buffers.Put(w.buf)
+	defer store.Buffers.Put(w.buf)
 	var err error
 	if ok {
 		err = w.tw.Close()

@@ -151,49 +151,12 @@ func (s *Store) Put(b []byte) (plan.Digest, error) {
 	return d, w.Commit()
 }
 
-// Export puts a blob at dst, outside the store, if no file of its size is there.
-// It is a copy and not a link: what others do to dst must not reach the store.
-func (s *Store) Export(ctx context.Context, d plan.Digest, dst string) error {
-	size, err := s.Size(d)
-	if err != nil {
-		return err
-	}
-	r, err := s.Open(d, size)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	f, err := os.CreateTemp(filepath.Dir(dst), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = io.CopyBuffer(writerOnly{f}, readerOnly{ctx, r}, make([]byte, 256<<10))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), dst)
-	}
-	if err != nil {
-		return fmt.Errorf("copy %s to %s: %w", d, dst, err)
-	}
-	return syncDir(filepath.Dir(dst))
-}
-
 // Writer writes a blob whose digest is not known yet. Until Commit it is a
 // temporary file; Abort after Commit does nothing.
 type Writer struct {
 	s    *Store
-	f    *os.File
+	f    Eager
 	hash hash.Hash
-	size int64
 	done bool
 }
 
@@ -203,14 +166,13 @@ func (s *Store) Create() (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{s: s, f: f, hash: sha256.New()}, nil
+	return &Writer{s: s, f: Eager{File: f}, hash: sha256.New()}, nil
 }
 
 // Write is not buffered: callers write in large pieces.
 func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.f.Write(p)
 	w.hash.Write(p[:n])
-	w.size += int64(n)
 	if err != nil {
 		return n, w.s.explain(err)
 	}
@@ -219,7 +181,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 
 // Digest and Size are of what has been written.
 func (w *Writer) Digest() plan.Digest { return sum(w.hash) }
-func (w *Writer) Size() int64         { return w.size }
+func (w *Writer) Size() int64         { return w.f.size }
 
 // Commit makes the blob part of the store, for good: it survives a power cut.
 func (w *Writer) Commit() error {
@@ -228,7 +190,7 @@ func (w *Writer) Commit() error {
 	}
 	dst, err := w.s.blob(w.Digest())
 	if err == nil {
-		err = w.s.publish(w.f, dst, true)
+		err = w.s.publish(w.f.File, dst, true)
 	}
 	w.done = true
 	return err
@@ -240,8 +202,8 @@ func (w *Writer) Abort() {
 		return
 	}
 	w.done = true
-	os.Remove(w.f.Name())
-	w.f.Close()
+	os.Remove(w.f.File.Name())
+	w.f.File.Close()
 }
 
 // publish gives a temporary file its name. Whatever happens, the file is closed

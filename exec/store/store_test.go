@@ -290,39 +290,6 @@ func TestContents(t *testing.T) {
 	}
 }
 
-func TestExport(t *testing.T) {
-	s := open(t, t.TempDir())
-	d, err := s.Put([]byte("hello"))
-	check(t, err)
-	dst := filepath.Join(t.TempDir(), "out")
-	check(t, s.Export(t.Context(), d, dst))
-	b, err := os.ReadFile(dst)
-	check(t, err)
-	fi, err := os.Stat(dst)
-	check(t, err)
-	if string(b) != "hello" || fi.Mode() != 0o644 {
-		t.Errorf("%q, %v", b, fi.Mode())
-	}
-	// What is done to the copy does not reach the store.
-	check(t, os.WriteFile(dst, []byte("HELLO"), 0o644))
-	r, err := s.Open(d, 5)
-	check(t, err)
-	if _, err := io.ReadAll(r); err != nil {
-		t.Error(err)
-	}
-	r.Close()
-	file, _ := s.blob(d)
-	check(t, flip(file, 2))
-	if err := s.Export(t.Context(), d, dst+"2"); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("exported damage: %v", err)
-	}
-	left, err := os.ReadDir(filepath.Dir(dst))
-	check(t, err)
-	if len(left) != 1 {
-		t.Errorf("left %v", left)
-	}
-}
-
 func TestScratch(t *testing.T) {
 	s := open(t, t.TempDir())
 	for _, n := range []int{0, 1, 1<<20 - 1, 1 << 20, 3 << 20} {
