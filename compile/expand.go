@@ -157,6 +157,12 @@ func series(parts []int) (first, next version) {
 // within picks the versions that lie in a range, in order.
 func within(r versionRange, versions []string) []string {
 	var out []string
+	if r.exact { // as nearly all are; a version has one spelling
+		if s := r.low.String(); slices.Contains(versions, s) {
+			out = append(out, s)
+		}
+		return out
+	}
 	for _, s := range versions {
 		if v, ok := parseVersion(s); ok && r.holds(v) {
 			out = append(out, s)

@@ -47,9 +47,9 @@ func respelled[T any](entries map[string]T) {
 // new lines and platforms, and the digests of local files as they are now. Of
 // the rest, what the lock says stays: a newer catalog moves nothing.
 //
-// What remains is to resolve the Requests that are not Local and not in the
-// lock. The problems are of local files that cannot be read.
-func Complete(m *Manifest, lk *lock.File) []*problem.Problem {
+// What remains is to resolve the requests, which are Requests, that are not Local
+// and not in the lock. The problems are of local files that cannot be read.
+func Complete(m *Manifest, lk *lock.File) (requests []Request, problems []*problem.Problem) {
 	for key, versions := range Expansions(m) {
 		if _, ok := lk.Versions[key]; !ok {
 			lk.Versions[key] = versions
@@ -63,8 +63,8 @@ func Complete(m *Manifest, lk *lock.File) []*problem.Problem {
 		}
 	}
 	lk.Declare(LineFacts(images))
-	var problems []*problem.Problem
-	for _, q := range Requests(m, lk) {
+	requests = Requests(m, lk)
+	for _, q := range requests {
 		if !q.Local {
 			continue
 		}
@@ -75,7 +75,7 @@ func Complete(m *Manifest, lk *lock.File) []*problem.Problem {
 		}
 		lk.SetSource(q.Reference, "", s)
 	}
-	return problem.Sort(problems)
+	return requests, problem.Sort(problems)
 }
 
 // Used are the entries of a lock that a manifest needs; the rest can be pruned.

@@ -33,7 +33,7 @@ func files(names ...string) fstest.MapFS {
 func locked(t testing.TB, m *Manifest) *lock.File {
 	t.Helper()
 	lk := lock.New()
-	if ps := Complete(m, lk); len(ps) > 0 {
+	if _, ps := Complete(m, lk); len(ps) > 0 {
 		t.Fatal(ps[0])
 	}
 	for _, q := range Requests(m, lk) {

@@ -217,11 +217,12 @@ func refreshable(p plan.Plan, patterns []string) error {
 // the problems end a run with: the manifest is invalid, unless nothing but the
 // network or registries failed.
 func fillLock(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.File, offline bool, jobs int) (ps []*problem.Problem, code int) {
-	ps, code = compile.Complete(m, lk), exitError
+	requests, ps := compile.Complete(m, lk)
+	code = exitError
 	if len(ps) > 0 {
 		code = exitInvalid
 	}
-	for _, f := range resolve(ctx, src, m, lk, offline, jobs) {
+	for _, f := range resolve(ctx, src, requests, lk, offline, jobs) {
 		if f.Err != nil {
 			ps = append(ps, unresolved(f))
 			if !outage(f.Err) {
@@ -237,7 +238,7 @@ func fillLock(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lo
 // moved are the references in local places that are not what the lock says.
 func moved(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.File, jobs int) []*problem.Problem {
 	var ps []*problem.Problem
-	for _, f := range resolve(ctx, src, m, lk, true, jobs) {
+	for _, f := range resolve(ctx, src, compile.Requests(m, lk), lk, true, jobs) {
 		was, ok := lk.Source(f.Reference, f.Platform)
 		switch {
 		case f.Err != nil:

@@ -73,10 +73,10 @@ type found struct {
 
 // resolve asks for the references of a manifest that its lock lacks, and for all
 // that lie in local places, since these may change. offline asks no registry.
-func resolve(ctx context.Context, src *oci.Sources, m *compile.Manifest, lk *lock.File, offline bool, jobs int) []found {
+func resolve(ctx context.Context, src *oci.Sources, needed []compile.Request, lk *lock.File, offline bool, jobs int) []found {
 	var all []found
 	var requests []oci.Request
-	for _, q := range compile.Requests(m, lk) {
+	for _, q := range needed {
 		_, has := lk.Source(q.Reference, q.Platform)
 		if q.Local || !src.Places.Local(q.Reference) && (offline || has) {
 			continue

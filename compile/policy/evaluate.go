@@ -129,8 +129,9 @@ func (out *Manifest) lower(m *compile.Manifest, in Input) {
 	out.Unlocked = map[string]bool{}
 	// Complete writes these anew, as the manifest and its files are now.
 	lk.Facts, lk.Catalog = map[string]lock.LineFacts{}, map[string]plan.Digest{}
-	out.Problems = append(out.Problems, compile.Complete(m, lk)...)
-	for _, q := range compile.Requests(m, lk) {
+	requests, unread := compile.Complete(m, lk)
+	out.Problems = append(out.Problems, unread...)
+	for _, q := range requests {
 		if _, ok := lk.Source(q.Reference, q.Platform); !ok && !q.Local {
 			out.Unlocked[q.Reference] = true
 			s, known := in.Other.Source(q.Reference, q.Platform)
