@@ -112,7 +112,7 @@ func (nowhere) Put(_ context.Context, img image.Image, progress func(image.Progr
 // "×tar-cpu" in time of processors, which says more on a busy machine; "peak-MiB"
 // is the most memory that the process had.
 func BenchmarkImage(b *testing.B) {
-	for _, size := range []int64{64 << 20, 512 << 20} {
+	for _, size := range []int64{64 << 20, 512 << 20, 4 << 30} {
 		module := b.TempDir()
 		payload(b, filepath.Join(module, "tree"), size)
 		for _, compression := range []string{"gzip", "zstd"} {

@@ -130,7 +130,8 @@ func (c *Change) arrange(layers []*Layer) {
 		}
 	}
 	first := map[*Entry]string{}
-	var plain, files, links []item
+	var files, links []item
+	plain := c.items[:0] // in place: a tree has many
 	for _, it := range c.items {
 		if it.ent != nil && it.ent.Type == tar.TypeReg && it.ent.linked {
 			if at, ok := first[it.ent]; ok {
@@ -154,7 +155,7 @@ func (c *Change) arrange(layers []*Layer) {
 	slices.SortStableFunc(files, func(a, b item) int {
 		return cmp.Or(cmp.Compare(a.layer, b.layer), cmp.Compare(a.ent.pos, b.ent.pos))
 	})
-	c.items = slices.Concat(plain, files, links)
+	c.items = append(append(plain, files...), links...)
 }
 
 // Key names the layer the change makes, before it is made: two changes with one

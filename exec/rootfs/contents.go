@@ -152,12 +152,35 @@ func keptContents(st *store.Store, l *Layer) ([]header, bool) {
 }
 
 func keepContents(st *store.Store, l *Layer, t []header) error {
-	b := bytes.NewBufferString(contentsVersion)
-	e := gob.NewEncoder(b)
+	w, err := newTable(st)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
 	for i := range t {
-		if err := e.Encode(&t[i]); err != nil {
+		if err := w.add(t[i]); err != nil {
 			return err
 		}
 	}
-	return st.PutContents(l.Digest, b.Bytes())
+	return w.Commit(l.Digest)
 }
+
+// table is a table of contents that is kept while its layer is made.
+type table struct {
+	*store.ContentsWriter
+	headers *gob.Encoder
+}
+
+func newTable(st *store.Store) (*table, error) {
+	w, err := st.CreateContents()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(w, contentsVersion); err != nil {
+		w.Abort()
+		return nil, err
+	}
+	return &table{w, gob.NewEncoder(w)}, nil
+}
+
+func (t *table) add(h header) error { return t.headers.Encode(&h) }

@@ -62,6 +62,7 @@ func write(ctx context.Context, st *store.Store, c *Change, o Options) (store.La
 	if err != nil {
 		return store.LayerRecord{}, err
 	}
+	defer w.table.Abort()
 	err = w.all()
 	r, cerr := w.close(err == nil)
 	if err == nil {
@@ -73,7 +74,7 @@ func write(ctx context.Context, st *store.Store, c *Change, o Options) (store.La
 		}
 		return store.LayerRecord{}, fmt.Errorf("write layer: %w", err)
 	}
-	return r, keepContents(st, &Layer{Digest: r.Digest}, w.headers)
+	return r, w.table.Commit(r.Digest)
 }
 
 // layerWriter is one pass: entries become a tar archive, which is hashed and
@@ -92,7 +93,7 @@ type layerWriter struct {
 	raw     int64
 	done    int64
 	told    int64
-	headers []header // the new layer's table of contents, for nothing
+	table   *table // of contents, for nothing
 	buf     *[]byte
 }
 
@@ -101,8 +102,13 @@ func newLayerWriter(ctx context.Context, st *store.Store, c *Change, o Options) 
 	if err != nil {
 		return nil, err
 	}
-	w := &layerWriter{ctx: ctx, st: st, c: c, o: o, blob: blob, diff: sha256.New(), headers: make([]header, 0, len(c.items))}
+	w := &layerWriter{ctx: ctx, st: st, c: c, o: o, blob: blob, diff: sha256.New()}
+	if w.table, err = newTable(st); err != nil {
+		blob.Abort()
+		return nil, err
+	}
 	if w.z, w.closeZ, err = compress(c.compression, blob, c.size+int64(len(c.items))<<10, o.Cores); err != nil {
+		w.table.Abort()
 		blob.Abort()
 		return nil, err
 	}
@@ -283,7 +289,9 @@ func (w *layerWriter) header(it *item) error {
 			}
 		}
 	}
-	w.headers = append(w.headers, headerOf(h))
+	if err := w.table.add(headerOf(h)); err != nil {
+		return err
+	}
 	return w.tw.WriteHeader(h)
 }
 

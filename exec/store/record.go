@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"os"
 	"path/filepath"
 
@@ -96,11 +98,34 @@ func (s *Store) Contents(layer plan.Digest) ([]byte, bool) {
 // PutContents keeps the table of contents of a layer. It may be lost in a power
 // cut, since it can be made again.
 func (s *Store) PutContents(layer plan.Digest, b []byte) error {
+	w, err := s.CreateContents()
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	if _, err := w.Write(b); err != nil {
+		return err
+	}
+	return w.Commit(layer)
+}
+
+// ContentsWriter writes the table of contents of a layer whose digest is not known
+// yet. Until Commit it is a temporary file; Abort after Commit does nothing.
+type ContentsWriter struct{ sealed }
+
+// CreateContents begins a table of contents.
+func (s *Store) CreateContents() (*ContentsWriter, error) {
+	f, err := s.createSealed()
+	return &ContentsWriter{f}, err
+}
+
+// Commit keeps the table, as PutContents does.
+func (w *ContentsWriter) Commit(layer plan.Digest) error {
 	h, err := hexOf(layer)
 	if err != nil {
 		return err
 	}
-	return s.putSealed(filepath.Join(s.dir, "contents", h), b, false)
+	return w.commit(filepath.Join(w.s.dir, "contents", h), false)
 }
 
 func (s *Store) named(dir, key string) string {
@@ -108,23 +133,67 @@ func (s *Store) named(dir, key string) string {
 	return filepath.Join(s.dir, dir, hex.EncodeToString(sum[:]))
 }
 
-// A sealed file begins with the SHA-256 of the rest, in hexadecimal, on a line
-// of its own.
-func (s *Store) putSealed(dst string, b []byte, durable bool) error {
+// sealed writes a file that begins with the SHA-256 of the rest, in hexadecimal, on
+// a line of its own.
+type sealed struct {
+	s    *Store
+	f    *os.File
+	buf  *bufio.Writer
+	hash hash.Hash
+	done bool
+}
+
+func (s *Store) createSealed() (sealed, error) {
 	f, err := s.temp()
+	if err != nil {
+		return sealed{}, err
+	}
+	w := sealed{s: s, f: f, buf: bufio.NewWriter(f), hash: sha256.New()}
+	w.buf.Write(w.seal()) // which fits; what it says follows
+	return w, nil
+}
+
+// seal is as long whatever has been written.
+func (w *sealed) seal() []byte { return append(hex.AppendEncode(nil, w.hash.Sum(nil)), '\n') }
+
+// Write appends to the file.
+func (w *sealed) Write(p []byte) (int, error) {
+	w.hash.Write(p)
+	n, err := w.buf.Write(p)
+	return n, w.s.explain(err)
+}
+
+func (w *sealed) commit(dst string, durable bool) error {
+	err := w.buf.Flush()
+	if err == nil {
+		_, err = w.f.WriteAt(w.seal(), 0)
+	}
+	if err != nil {
+		return w.s.explain(err)
+	}
+	w.done = true
+	return w.s.publish(w.f, dst, durable)
+}
+
+// Abort throws away what was written.
+func (w *sealed) Abort() {
+	if !w.done {
+		w.done = true
+		os.Remove(w.f.Name())
+		w.f.Close()
+	}
+}
+
+func (s *Store) putSealed(dst string, b []byte, durable bool) error {
+	w, err := s.createSealed()
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(b)
-	if _, err = f.Write(append(hex.AppendEncode(nil, sum[:]), '\n')); err == nil {
-		_, err = f.Write(b)
+	defer w.Abort()
+	if _, err := w.Write(b); err != nil {
+		return err
 	}
-	if err != nil {
-		os.Remove(f.Name())
-		f.Close()
-		return s.explain(err)
-	}
-	return s.publish(f, dst, durable)
+	return w.commit(dst, durable)
 }
 
 func readSealed(file string) ([]byte, bool) {
