@@ -254,11 +254,11 @@ func (a *applying) carryOut(ctx context.Context, src *oci.Sources, notes []strin
 	if err := a.remember(st, left); err != nil {
 		return err
 	}
-	sum.Notes = notes
+	sum.Notes, sum.Problems = notes, v.Problems
 	sum.Exit = a.exitOf(ctx, err)
 	sum.Next = a.next(sum)
 	if a.format == view.JSON {
-		if err := view.ResultJSON(a.out, sum.Result); err != nil {
+		if err := view.ResultJSON(a.out, sum); err != nil {
 			return err
 		}
 	} else {
@@ -278,10 +278,7 @@ func (a *applying) watched(ctx context.Context, eng exec.Engine, p plan.Plan) (e
 	if len(p.Images) == 0 {
 		return exec.Result{Images: []exec.ImageResult{}}, nil
 	}
-	// Evaluating the manifest is over, and with it what made a rare collection
-	// worth its memory: building makes little garbage, and should stay small.
-	debug.FreeOSMemory()
-	defer debug.SetGCPercent(debug.SetGCPercent(25))
+	debug.FreeOSMemory() // evaluating the manifest is over; building should stay small
 	progress := view.NewProgress(a.progress, a.err, a.errStyle(), p, a.access.jobs)
 	events := make(chan exec.Event)
 	shown := make(chan struct{})

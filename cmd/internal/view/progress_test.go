@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"canvos.dev/compile/plan"
+	"canvos.dev/compile/problem"
 	"canvos.dev/exec"
 )
 
@@ -68,7 +69,11 @@ func TestSummary(t *testing.T) {
 		},
 		Places: map[string]string{"docker.io/acme/ubuntu:c": "images.cue:9:43"},
 		Notes:  []string{"6 components come from local places"},
-		Took:   192 * time.Second, Next: "canvos apply --retry-failed", Exit: 5,
+		Problems: []*problem.Problem{{
+			Code: "CV0203", Severity: problem.Warning, Message: "\"v4.4.12\" is old", Help: "take v4.5", Path: "canvos",
+			At: plan.Pos{File: "images.cue", Line: 3, Column: 9},
+		}},
+		Took: 192 * time.Second, Next: "canvos apply --retry-failed", Exit: 5,
 	}
 	for _, v := range voices {
 		var b bytes.Buffer
@@ -76,7 +81,7 @@ func TestSummary(t *testing.T) {
 		golden(t, "summary."+v.name, b.String())
 	}
 	var b bytes.Buffer
-	if err := ResultJSON(&b, sum.Result); err != nil {
+	if err := ResultJSON(&b, sum); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "summary.json", b.String())

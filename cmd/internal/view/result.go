@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"canvos.dev/compile/problem"
 	"canvos.dev/exec"
 )
 
@@ -18,9 +19,12 @@ type Summary struct {
 	// Places says where an image's trouble was asked for, by reference.
 	Places map[string]string
 	Notes  []string // what a person should know of how it was made
-	Took   time.Duration
-	Next   string // the command that goes on
-	Exit   int
+	// Problems are the manifest's warnings, for machines: people have read them
+	// before. Their places are in the module.
+	Problems []*problem.Problem
+	Took     time.Duration
+	Next     string // the command that goes on
+	Exit     int
 }
 
 // ShowSummary writes the block that ends a run, whatever happened.
@@ -83,13 +87,14 @@ func ShowSummary(w io.Writer, s Style, sum Summary) {
 }
 
 // ResultJSON writes the same for machines.
-func ResultJSON(w io.Writer, r exec.Result) error {
-	images := append([]exec.ImageResult{}, r.Images...)
+func ResultJSON(w io.Writer, sum Summary) error {
+	images := append([]exec.ImageResult{}, sum.Result.Images...)
 	return writeJSON(w, struct {
 		header
-		Images []exec.ImageResult `json:"images"`
-		Bytes  exec.Bytes         `json:"bytes"`
-	}{head("Result"), images, r.Bytes})
+		Images   []exec.ImageResult `json:"images"`
+		Bytes    exec.Bytes         `json:"bytes"`
+		Problems []jsonProblem      `json:"problems"`
+	}{head("Result"), images, sum.Result.Bytes, problemsJSON(sum.Problems)})
 }
 
 // failures writes what failed, and each cause once.
