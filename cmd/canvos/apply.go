@@ -137,7 +137,11 @@ func (a *applying) run(ctx context.Context) error {
 	if ok, err := a.agreed(ctx, v); !ok {
 		return err
 	}
-	return a.carryOut(ctx, c.sources, standIns(c), v, c.plan, t, st)
+	var places []string
+	for _, s := range c.judged.Manifest.Sources {
+		places = append(places, s.Place.V)
+	}
+	return a.carryOut(ctx, c.sources, standIns(places, c.manifest.name), v, c.plan, t, st)
 }
 
 // isPlan says that a word of the command line names a saved plan: a file that is
@@ -368,18 +372,18 @@ func (a *applying) next(sum view.Summary) string {
 }
 
 // standIns is what a person should know of images whose components were made by
-// hand.
-func standIns(c *compiled) []string {
+// hand. places are where components come from, as said in a manifest or plan.
+func standIns(places []string, said string) []string {
 	n := 0
-	for _, s := range c.judged.Manifest.Sources {
-		if strings.HasPrefix(s.Place.V, "dir:") {
+	for _, place := range places {
+		if strings.HasPrefix(place, "dir:") {
 			n++
 		}
 	}
 	if n == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d components come from directories (sources in %s): stand-ins, not what their references name", n, c.manifest.name)}
+	return []string{fmt.Sprintf("%d components come from directories (sources in %s): stand-ins, not what their references name", n, said)}
 }
 
 // notSaid is of an error what the images' own results do not say.

@@ -168,7 +168,7 @@ func (doc *doctor) planChecks(ctx context.Context, name string, st *store.Store)
 	if err != nil {
 		return err
 	}
-	src, err := doc.savedSources(p, name, st, doc.access)
+	src, _, err := doc.savedSources(p, name, st, doc.access)
 	if err != nil {
 		return err
 	}

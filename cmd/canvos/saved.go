@@ -22,7 +22,7 @@ func (d *door) saved(c *compiled, file, to string) (*view.Saved, error) {
 	if err != nil {
 		return nil, fail(exitError, "", "save %s: %v", file, err)
 	}
-	s := &view.Saved{Module: filepath.ToSlash(module), Directory: c.manifest.src.Dir, Places: []view.SavedPlace{}, Lines: oci.DeclaredBy(c.plan), To: to}
+	s := &view.Saved{Module: filepath.ToSlash(module), Directory: c.manifest.src.Dir, Places: []view.SavedPlace{}, Lines: oci.DeclaredBy(c.plan), To: d.toIn(c.manifest.root, to)}
 	b := c.judged.Manifest.Build
 	s.Build = view.SavedBuild{HTTPProxy: b.HTTPProxy.V, HTTPSProxy: b.HTTPSProxy.V, NoProxy: b.NoProxy.V}
 	for _, f := range b.Certificates {
@@ -32,6 +32,28 @@ func (d *door) saved(c *compiled, file, to string) (*view.Saved, error) {
 		s.Places = append(s.Places, view.SavedPlace{Reference: normalPrefix(r.Reference), Place: r.Place.V})
 	}
 	return s, nil
+}
+
+// toIn is a place to publish to as one writes it in a module: a plan that is
+// carried out from another directory goes where it was reviewed for.
+func (d *door) toIn(module, to string) string {
+	dir, ok := strings.CutPrefix(to, "oci:")
+	if !ok || filepath.IsAbs(dir) {
+		return to
+	}
+	if rel, err := filepath.Rel(module, d.absolute(dir)); err == nil {
+		dir = rel
+	}
+	return "oci:" + filepath.ToSlash(dir)
+}
+
+// toFrom is such a place as one writes it here.
+func (d *door) toFrom(module, to string) string {
+	dir, ok := strings.CutPrefix(to, "oci:")
+	if !ok || filepath.IsAbs(dir) {
+		return to
+	}
+	return "oci:" + d.shown(filepath.Join(module, filepath.FromSlash(dir)))
 }
 
 // savePlan writes a plan with what was observed of each reference.
@@ -122,14 +144,15 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 	if len(a.targets) > 0 || len(a.consent.replace) > 0 || len(a.consent.adopt) > 0 {
 		return fail(exitUsage, "give them to canvos plan --out", "a saved plan is carried out as it was reviewed: no --target, --replace or --adopt")
 	}
-	if a.to != "" && a.to != p.saved.To {
-		return fail(exitUsage, "", "the plan was compared with %s, not with %s", orRegistries(p.saved.To), a.to)
-	}
-	a.to = p.saved.To
-	src, err := a.savedSources(p, name, st, a.access)
+	src, module, err := a.savedSources(p, name, st, a.access)
 	if err != nil {
 		return err
 	}
+	to := a.toFrom(module, p.saved.To)
+	if a.to != "" && (to == "" || a.absolute(strings.TrimPrefix(a.to, "oci:")) != a.absolute(strings.TrimPrefix(to, "oci:"))) {
+		return fail(exitUsage, "", "the plan was compared with %s, not with %s", orRegistries(to), a.to)
+	}
+	a.to = to
 	if cannot := (&oci.Engine{}).Check(p.Plan); cannot != nil {
 		_ = a.invalid(problemsOfChecks(cannot))
 		return told(exitRefused)
@@ -154,7 +177,11 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		view.ShowPlan(a.err, a.errStyle(), v, false)
 		return told(exitRefused)
 	}
-	return a.carryOut(ctx, src, nil, v, p.Plan, t, st)
+	var local []string
+	for _, s := range p.saved.Places {
+		local = append(local, s.Place)
+	}
+	return a.carryOut(ctx, src, standIns(local, name), v, p.Plan, t, st)
 }
 
 func orRegistries(to string) string {
@@ -164,25 +191,26 @@ func orRegistries(to string) string {
 	return to
 }
 
-// savedSources is where the inputs of a saved plan come from.
-func (d *door) savedSources(p *savedPlan, name string, st *store.Store, access *access) (*oci.Sources, error) {
+// savedSources is where the inputs of a saved plan come from, and the root of the
+// local ones.
+func (d *door) savedSources(p *savedPlan, name string, st *store.Store, access *access) (src *oci.Sources, module string, err error) {
 	places, err := p.places(name)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	dir, err := d.moduleOf(p, name, places)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	root, err := openWorkTree(dir)
 	if err != nil {
-		return nil, fail(exitError, "", "read the module of the plan: %v", unpathed(err))
+		return nil, "", fail(exitError, "", "read the module of the plan: %v", unpathed(err))
 	}
 	d.showPlaces(&p.Plan, dir)
 	if access.way, err = readWay(root, p.saved.Directory, p.saved.Build); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return &oci.Sources{Store: st, Root: plan.Remembered(root), Places: places, Registries: d.registries(access)}, nil
+	return &oci.Sources{Store: st, Root: plan.Remembered(root), Places: places, Registries: d.registries(access)}, dir, nil
 }
 
 // places say where the plan's references are read from.

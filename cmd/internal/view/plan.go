@@ -81,7 +81,7 @@ type Saved struct {
 	// Lines are the platforms of image lines, over all images of the manifest:
 	// --target may have left some out of the plan.
 	Lines map[string][]string `json:"lines"`
-	To    string              `json:"to,omitempty"` // what it was compared with: "oci:DIR"; "" are registries
+	To    string              `json:"to,omitempty"` // what it was compared with: "oci:DIR", DIR relative to the module's root; "" are registries
 	Build SavedBuild          `json:"build,omitzero"`
 	// Digest covers all else in the file: also decisions and places, which the
 	// plan's own digest leaves out.
