@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"bytes"
 	"io/fs"
 	"path"
 	"slices"
@@ -13,7 +14,8 @@ import (
 
 // search looks for fields in the syntax of packages, without evaluating any: in
 // their own text, and in what that embeds, from the package or from an import of
-// the same module. A file that is not CUE has none: it may belong to another tool.
+// the same module. A file that is not CUE may belong to another tool: it has one if
+// a line of it begins like the field, so that who loads it says what is wrong.
 type search struct {
 	fsys   fs.FS
 	fields []string
@@ -40,7 +42,25 @@ type block struct {
 
 func (s *search) declares(file string) bool {
 	f := s.parse(file)
-	return f != nil && s.has(block{f.Decls, scope{file, f}})
+	if f == nil {
+		return s.writes(file)
+	}
+	return s.has(block{f.Decls, scope{file, f}})
+}
+
+// writes tells whether a line of a file begins like one of the fields.
+func (s *search) writes(file string) bool {
+	b, err := fs.ReadFile(s.fsys, file)
+	if err != nil {
+		return false
+	}
+	for line := range bytes.Lines(b) {
+		label, _, ok := bytes.Cut(line, []byte(":"))
+		if ok && slices.Contains(s.fields, string(bytes.Trim(label, " \t\"?!"))) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *search) parse(file string) *ast.File {

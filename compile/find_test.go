@@ -49,7 +49,7 @@ func TestFind(t *testing.T) {
 		"a/more.cue":             manifest,
 		"b/c/images.cue":         manifest,
 		"b/values.cue":           {Data: []byte("package b\n\n#families: {}\n// families\n")},
-		"b/broken.cue":           {Data: []byte("families: {")},
+		"b/other.cue":            {Data: []byte("FILE families BINARY\n  families {")}, // of another tool
 		"cue.mod/pkg/x/x.cue":    manifest,
 		"testdata/x/images.cue":  manifest,
 		".git/images.cue":        manifest,
@@ -69,10 +69,11 @@ func TestFind(t *testing.T) {
 		"l":                      {Data: []byte("_old"), Mode: fs.ModeSymlink},
 		"_old/up":                {Data: []byte(".."), Mode: fs.ModeSymlink},
 		"n/images.cue":           {Data: []byte("../_old/images.cue"), Mode: fs.ModeSymlink},
+		"p/broken.cue":           {Data: []byte("package p\n\n\t\"families\": {")},
 		"o":                      {Data: []byte("/etc"), Mode: fs.ModeSymlink},
 	}
 	found, err := Find(tree, ".")
-	if want := []string{"a", "b/c", "e", "f", "k", "n"}; err != nil || !slices.Equal(found, want) {
+	if want := []string{"a", "b/c", "e", "f", "k", "n", "p"}; err != nil || !slices.Equal(found, want) {
 		t.Errorf("found %q, %v; want %q", found, err, want)
 	}
 	if found, err := Find(tree, "b"); err != nil || !slices.Equal(found, []string{"b/c"}) {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing/fstest"
 
 	"github.com/spf13/cobra"
@@ -69,6 +71,9 @@ never shown to fire, or not to fire.`,
 		t, err := d.tryRules(cmd.Context(), args, *trusted, true)
 		if err != nil {
 			return err
+		}
+		if len(t.Coverage) == 0 && len(t.Set.Broken) == 0 {
+			return fail(exitError, "a package with a field policies has them; canvos policy list shows those that are built in", "no policies in %s", cmp.Or(strings.Join(args, ", "), "."))
 		}
 		results := t.Results
 		for _, f := range t.Set.Broken {
