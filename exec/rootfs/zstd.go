@@ -7,14 +7,15 @@ import (
 )
 
 const (
-	zstdBlock = 2 << 20
+	zstdBlock = 1 << 20
 	zstdLevel = zstd.SpeedDefault
 )
 
 // zstdWriter writes frames of zstd (RFC 8878), one for each block and none for
 // nothing. Frames after each other are one stream to whoever reads them. They know
-// nothing of each other, which costs some 3 % of the bytes and keeps every core
-// busy: one frame keeps less than two.
+// nothing of each other, which costs 7 % of the bytes of texts and programs, and
+// keeps every core busy: one frame keeps less than two. Longer blocks cost less, and
+// memory: with 4 MiB it is 3 %, and three times as much for each layer.
 type zstdWriter struct{ blockWriter }
 
 func newZstdWriter() *zstdWriter {
