@@ -83,11 +83,10 @@ type record struct {
 
 // Contents is the table of contents that was kept for a layer.
 func (s *Store) Contents(layer plan.Digest) ([]byte, bool) {
-	h, err := hexOf(layer)
+	file, err := s.contents(layer)
 	if err != nil {
 		return nil, false
 	}
-	file := filepath.Join(s.dir, "contents", h)
 	b, ok := readSealed(file)
 	if ok {
 		used(file)
@@ -98,15 +97,11 @@ func (s *Store) Contents(layer plan.Digest) ([]byte, bool) {
 // PutContents keeps the table of contents of a layer. It may be lost in a power
 // cut, since it can be made again.
 func (s *Store) PutContents(layer plan.Digest, b []byte) error {
-	w, err := s.CreateContents()
+	file, err := s.contents(layer)
 	if err != nil {
 		return err
 	}
-	defer w.Abort()
-	if _, err := w.Write(b); err != nil {
-		return err
-	}
-	return w.Commit(layer)
+	return s.putSealed(file, b, false)
 }
 
 // ContentsWriter writes the table of contents of a layer whose digest is not known
@@ -121,11 +116,16 @@ func (s *Store) CreateContents() (*ContentsWriter, error) {
 
 // Commit keeps the table, as PutContents does.
 func (w *ContentsWriter) Commit(layer plan.Digest) error {
-	h, err := hexOf(layer)
+	file, err := w.s.contents(layer)
 	if err != nil {
 		return err
 	}
-	return w.commit(filepath.Join(w.s.dir, "contents", h), false)
+	return w.commit(file, false)
+}
+
+func (s *Store) contents(layer plan.Digest) (string, error) {
+	h, err := hexOf(layer)
+	return filepath.Join(s.dir, "contents", h), err
 }
 
 func (s *Store) named(dir, key string) string {
