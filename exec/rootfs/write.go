@@ -60,7 +60,7 @@ func Write(ctx context.Context, st *store.Store, c *Change, o Options) (r store.
 func write(ctx context.Context, st *store.Store, c *Change, o Options) (store.LayerRecord, error) {
 	w, err := newLayerWriter(ctx, st, c, o)
 	if err != nil {
-		return store.LayerRecord{}, err
+		return store.LayerRecord{}, fmt.Errorf("write layer: %w", err)
 	}
 	defer w.table.Abort()
 	err = w.all()
