@@ -137,11 +137,7 @@ func (a *applying) run(ctx context.Context) error {
 	if ok, err := a.agreed(ctx, v); !ok {
 		return err
 	}
-	var places []string
-	for _, s := range c.judged.Manifest.Sources {
-		places = append(places, s.Place.V)
-	}
-	return a.carryOut(ctx, c.sources, standIns(places, c.manifest.name), v, c.plan, t, st)
+	return a.carryOut(ctx, c.sources, standIns(c.sources, c.manifest.name), v, c.plan, t, st)
 }
 
 // isPlan says that a word of the command line names a saved plan: a file that is
@@ -372,14 +368,9 @@ func (a *applying) next(sum view.Summary) string {
 }
 
 // standIns is what a person should know of images whose components were made by
-// hand. places are where components come from, as said in a manifest or plan.
-func standIns(places []string, said string) []string {
-	n := 0
-	for _, place := range places {
-		if strings.HasPrefix(place, "dir:") {
-			n++
-		}
-	}
+// hand, as said in a manifest or plan.
+func standIns(src *oci.Sources, said string) []string {
+	n := src.Places.StandIns()
 	if n == 0 {
 		return nil
 	}

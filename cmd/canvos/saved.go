@@ -177,11 +177,7 @@ func (a *applying) saved(ctx context.Context, name string, st *store.Store) erro
 		view.ShowPlan(a.err, a.errStyle(), v, false)
 		return told(exitRefused)
 	}
-	var local []string
-	for _, s := range p.saved.Places {
-		local = append(local, s.Place)
-	}
-	return a.carryOut(ctx, src, standIns(local, name), v, p.Plan, t, st)
+	return a.carryOut(ctx, src, standIns(src, name), v, p.Plan, t, st)
 }
 
 func orRegistries(to string) string {

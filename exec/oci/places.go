@@ -65,6 +65,18 @@ type place struct {
 	names []string
 }
 
+// StandIns is how many rules read an image from a directory, which is never what
+// a reference names.
+func (p Places) StandIns() int {
+	n := 0
+	for _, r := range p.rules {
+		if r.kind == dirPlace {
+			n++
+		}
+	}
+	return n
+}
+
 // Local says whether reading a reference needs no registry.
 func (p Places) Local(reference string) bool { return p.find(reference).kind != registryPlace }
 
