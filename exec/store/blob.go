@@ -154,10 +154,11 @@ func (s *Store) Put(b []byte) (plan.Digest, error) {
 // Writer writes a blob whose digest is not known yet. Until Commit it is a
 // temporary file; Abort after Commit does nothing.
 type Writer struct {
-	s    *Store
-	f    Eager
-	hash hash.Hash
-	done bool
+	s      *Store
+	f      Eager
+	hash   hash.Hash
+	growth *growth // nil: nobody follows
+	done   bool
 }
 
 // Create begins a new blob.
@@ -172,6 +173,7 @@ func (s *Store) Create() (*Writer, error) {
 // Write is not buffered: callers write in large pieces.
 func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.f.Write(p)
+	w.growth.add(n)
 	w.hash.Write(p[:n])
 	if err != nil {
 		return n, w.s.explain(err)
@@ -188,6 +190,7 @@ func (w *Writer) Commit() error {
 	if w.done {
 		return os.ErrClosed
 	}
+	w.growth.end(nil)
 	dst, err := w.s.blob(w.Digest())
 	if err == nil {
 		err = w.s.publish(w.f.File, dst, true)
@@ -202,6 +205,7 @@ func (w *Writer) Abort() {
 		return
 	}
 	w.done = true
+	w.growth.end(ErrAbandoned)
 	os.Remove(w.f.File.Name())
 	w.f.File.Close()
 }
