@@ -13,6 +13,7 @@ import (
 	"testing/iotest"
 
 	"canvos.dev/compile/plan"
+	"canvos.dev/exec/store"
 )
 
 // capability is a version 2 vfs_cap_data: cap_net_bind_service, effective.
@@ -225,6 +226,32 @@ func TestAnotherLayerThanBefore(t *testing.T) {
 		if _, _, err := Write(t.Context(), st, c, Options{}); err == nil {
 			t.Errorf("%s: taken", name)
 		}
+	}
+}
+
+// A layer that is made can be read while it is; one that is there is not made.
+func TestBegun(t *testing.T) {
+	st := testStore(t)
+	l := layer(t, file("a", strings.Repeat("content ", 100<<10)))
+	c, _ := apply(t, Empty("base"), sources(image(t, st, "img", l)), plan.Action{Copy: &plan.Copy{Source: "img", From: "/a", To: "/a"}})
+	begun := 0
+	var followed *store.Following
+	o := Options{Begun: func(w *store.Writer) {
+		begun++
+		var err error
+		followed, err = w.Follow()
+		check(t, err)
+	}}
+	r, reused, err := Write(t.Context(), st, c, o)
+	check(t, err)
+	defer followed.Close()
+	got, err := io.ReadAll(followed.Open())
+	check(t, err)
+	if d := plan.DigestOf(got); reused || d != r.Digest {
+		t.Errorf("followed %s, made %s, reused %t", d, r.Digest, reused)
+	}
+	if _, reused, err = Write(t.Context(), st, c, o); err != nil || !reused || begun != 1 {
+		t.Errorf("begun %d times, reused %t, %v", begun, reused, err)
 	}
 }
 

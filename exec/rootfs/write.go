@@ -27,6 +27,9 @@ type Options struct {
 	// Cores is how many the compressor may keep busy, each for some megabytes of
 	// memory; all if 0.
 	Cores int
+	// Begun is called with a layer that begins to be made, and was not found in the
+	// store, before anything is written.
+	Begun func(*store.Writer)
 }
 
 // Write makes the layer that holds c, or finds it in the store: reused says
@@ -101,6 +104,9 @@ func newLayerWriter(ctx context.Context, st *store.Store, c *Change, o Options) 
 	blob, err := st.Create()
 	if err != nil {
 		return nil, err
+	}
+	if o.Begun != nil {
+		o.Begun(blob)
 	}
 	w := &layerWriter{ctx: ctx, st: st, c: c, o: o, blob: blob, diff: sha256.New()}
 	if w.table, err = newTable(st); err != nil {
