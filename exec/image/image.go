@@ -87,6 +87,33 @@ type Target interface {
 	Tag(ctx context.Context, family []Image) error
 }
 
+// Ahead is a target that a blob can be sent to while it is made, so that it is there
+// when its image is Put.
+type Ahead interface {
+	// Ahead begins to send a blob into the repository of a reference, and closes b when
+	// it needs it no more. nil: the target would rather have the blob once it is whole,
+	// and b is the caller's.
+	Ahead(ctx context.Context, reference string, b Unfinished) Sending
+}
+
+// Unfinished is a blob that is being made.
+type Unfinished interface {
+	// Open reads the blob from its beginning, and waits for what is not made yet. It
+	// may be called several times, also once the blob is whole. The content is not
+	// checked.
+	Open() io.ReadCloser
+	Close() error
+}
+
+// Sending is a blob that is sent while it is made.
+type Sending interface {
+	// Finish says what the blob is, once it is whole. It does not wait for it to arrive:
+	// a Put that needs the blob does, and sends it if it must.
+	Finish(Blob)
+	// End waits until the sending is over. What has not arrived by then is given up.
+	End()
+}
+
 // Progress is what a Put did since it last said so, in bytes.
 type Progress struct {
 	Uploaded int64 // sent

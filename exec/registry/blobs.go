@@ -15,15 +15,29 @@ import (
 type meter struct {
 	mu     sync.Mutex
 	report func(image.Progress) // nil: nobody
+	kept   image.Progress       // while there is nobody
 }
 
 func (m *meter) add(uploaded, mounted int64) {
-	if m.report == nil || uploaded == 0 && mounted == 0 {
+	if uploaded == 0 && mounted == 0 {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.report == nil {
+		m.kept.Uploaded += uploaded
+		m.kept.Mounted += mounted
+		return
+	}
 	m.report(image.Progress{Uploaded: uploaded, Mounted: mounted})
+}
+
+// join makes what was kept, and all that comes, part of another.
+func (m *meter) join(to *meter) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	to.add(m.kept.Uploaded, m.kept.Mounted)
+	m.report = func(p image.Progress) { to.add(p.Uploaded, p.Mounted) }
 }
 
 // blobs is what is known of where blobs are, and who is bringing one: each
@@ -35,6 +49,11 @@ type blobs struct {
 	doubted map[string]bool // repositories where what was thought to be there was not
 	refused map[string]int  // mounts, by host, of blobs that were known to be there
 	mounted map[string]bool // hosts that did mount
+	// aheads are what was sent of blobs while they were made, until the first image
+	// that has one asks for it.
+	aheads map[flightKey]*meter
+	// solo are hosts that something is sent to while it is made, or did not take it.
+	solo map[string]bool
 }
 
 type blobKey struct {
@@ -58,6 +77,7 @@ func newBlobs() *blobs {
 	return &blobs{
 		known: map[blobKey][]string{}, flights: map[flightKey]*flight{},
 		doubted: map[string]bool{}, refused: map[string]int{}, mounted: map[string]bool{},
+		aheads: map[flightKey]*meter{}, solo: map[string]bool{},
 	}
 }
 
@@ -150,11 +170,14 @@ func (k *blobs) origins(c *Client, r repository, b image.Blob, maybe []string) [
 
 // ensure makes a blob part of a repository.
 func (p *Publisher) ensure(ctx context.Context, r repository, b image.Blob, m *meter) error {
+	sent := p.blobs.claim(r, b.Digest, m)
 	for {
 		here, wait, end := p.blobs.begin(r, b.Digest)
 		switch {
 		case here:
-			m.add(0, b.Size)
+			if !sent {
+				m.add(0, b.Size)
+			}
 			return nil
 		case wait != nil:
 			select {
@@ -165,6 +188,7 @@ func (p *Publisher) ensure(ctx context.Context, r repository, b image.Blob, m *m
 			if _, broken := errors.AsType[*sourceError](wait.err); broken {
 				return wait.err
 			}
+			sent = sent && wait.err == nil
 			continue // it is there now, or this one has to bring it
 		}
 		found, err := p.bring(ctx, r, b, m)

@@ -50,8 +50,11 @@ type sentBody struct {
 	sent     func(int64)
 	dog      *watchdog
 	stall    time.Duration
-	patience time.Duration // for the answer, after the last byte
-	left     int64
+	patience time.Duration // for the answer, besides what it takes to write what was sent
+	size     int64         // negative: as much as there is
+
+	// Only of Read.
+	n int64
 
 	mu     sync.Mutex
 	err    error
@@ -66,20 +69,19 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	if err != nil && err != io.EOF && !closed {
 		b.err = err
 	}
-	if err == io.EOF && b.left > int64(n) && !closed {
-		b.err = fmt.Errorf("%w: %d bytes are missing", io.ErrUnexpectedEOF, b.left-int64(n))
+	b.n += int64(n)
+	if err == io.EOF && b.n < b.size && !closed {
+		b.err = fmt.Errorf("%w: %d bytes are missing", io.ErrUnexpectedEOF, b.size-b.n)
 		err = b.err
 	}
-	b.left -= int64(n)
-	left := b.left
 	b.mu.Unlock()
 	if b.sent != nil && n > 0 && !closed {
 		b.sent(int64(n))
 	}
 	switch {
 	case closed: // the answer came before the end
-	case left <= 0:
-		b.dog.arm(b.patience, errNoAnswer)
+	case err == io.EOF || b.size >= 0 && b.n >= b.size:
+		b.dog.arm(b.patience+commitTime(b.n), errNoAnswer)
 	default:
 		b.dog.arm(b.stall, errStalled)
 	}

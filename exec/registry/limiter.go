@@ -101,6 +101,13 @@ func (l *limiter) tooMany(era int, pause time.Duration) {
 	}
 }
 
+// eased says that the host was asked too often once.
+func (l *limiter) eased() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.era > 0
+}
+
 // count is how many requests went well.
 func (l *limiter) count() int {
 	l.mu.Lock()

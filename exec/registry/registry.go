@@ -214,11 +214,10 @@ func (c *Client) Reach(ctx context.Context, reference string, push bool) error {
 		})
 	}
 	return c.retry(ctx, r.host, "push to "+r.String(), func() (bool, error) {
-		resp, err := r.do(ctx, request{method: "POST", url: r.url("blobs/uploads/"), scopes: r.push(), ok: []int{202}})
-		if err != nil {
-			return false, err
+		session, err := r.session(ctx)
+		if err == nil {
+			r.cancel(ctx, session)
 		}
-		r.cancel(ctx, resp)
-		return false, nil
+		return false, err
 	})
 }

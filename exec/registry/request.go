@@ -23,7 +23,7 @@ type request struct {
 	ok     []int    // statuses that are answers and not errors
 
 	body func() (io.ReadCloser, error) // nil: none; called anew for each time it is sent
-	size int64                         // of body, in bytes
+	size int64                         // of body, in bytes; negative is unknown
 	sent func(n int64)                 // told of each piece of body; nil: nobody
 
 	most   int64 // bytes of the answer to read, more is an error; 0: it is not wanted
@@ -35,7 +35,8 @@ type request struct {
 	authorization string // of a bare request
 	// secret says that the body is for the host alone, wherever it redirects to.
 	secret bool
-	// patience is waited for the answer in addition to Limits.Header.
+	// patience is waited for the answer in addition to Limits.Header, and to what it
+	// takes to write the body.
 	patience time.Duration
 }
 
@@ -198,8 +199,8 @@ func (h *host) send(ctx context.Context, q request, to *url.URL, authorization s
 	}
 	patience := h.limits.Header + q.patience
 	dog := newWatchdog(cancel)
-	if body != nil && q.size > 0 {
-		body.dog, body.stall, body.left, body.patience = dog, h.limits.Stall, q.size, patience
+	if body != nil && q.size != 0 {
+		body.dog, body.stall, body.size, body.patience = dog, h.limits.Stall, q.size, patience
 		req.Body, req.ContentLength = body, q.size
 		dog.arm(h.limits.Header, errNoAnswer)
 	} else {

@@ -9,9 +9,9 @@ import (
 // Retry is a failed attempt that will be repeated.
 type Retry struct {
 	Host string
-	What string // "push blob sha256:… to docker.io/acme/store"
-	Err  error  // without What
-	Wait time.Duration
+	What string        // "push blob sha256:… to docker.io/acme/store"
+	Err  error         // without What
+	Wait time.Duration // 0: until all that is sent is made
 }
 
 const (

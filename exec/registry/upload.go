@@ -30,6 +30,9 @@ const (
 	worthwhile = 1 << 20
 )
 
+// commitTime is what a registry may take to write and check n bytes.
+func commitTime(n int64) time.Duration { return time.Duration(n/commitRate) * time.Second }
+
 // has asks whether a blob is there, as who is about to send it.
 func (r repository) has(ctx context.Context, d plan.Digest) (bool, error) {
 	return r.hasFor(ctx, d, r.push())
@@ -58,11 +61,18 @@ func (r repository) mount(ctx context.Context, d plan.Digest, from string) (moun
 	return false, session, err
 }
 
-// cancel ends an upload session, if the registry cares to.
-func (r repository) cancel(ctx context.Context, a *reply) {
-	if u, err := a.location(); err == nil {
-		r.do(ctx, request{method: "DELETE", url: u, scopes: r.push(), ok: []int{204}})
+// session begins an upload.
+func (r repository) session(ctx context.Context) (*url.URL, error) {
+	a, err := r.do(ctx, request{method: "POST", url: r.url("blobs/uploads/"), scopes: r.push(), ok: []int{202}})
+	if err != nil {
+		return nil, err
 	}
+	return a.location()
+}
+
+// cancel ends an upload session, if the registry cares to.
+func (r repository) cancel(ctx context.Context, session *url.URL) {
+	r.do(ctx, request{method: "DELETE", url: session, scopes: r.push(), ok: []int{204}})
 }
 
 // upload sends one blob into a repository. It is attempted until it is there; what
@@ -123,16 +133,13 @@ func (u *upload) send(ctx context.Context) error {
 	}
 	if u.session == nil {
 		u.off = 0
-		a, err := u.r.do(ctx, request{method: "POST", url: u.r.url("blobs/uploads/"), scopes: u.r.push(), ok: []int{202}})
-		if err != nil {
-			return err
-		}
-		if u.session, err = a.location(); err != nil {
+		var err error
+		if u.session, err = u.r.session(ctx); err != nil {
 			return err
 		}
 	}
 	chunk := u.r.longest()
-	if u.b.Size < large && (chunk == 0 || u.b.Size <= chunk) {
+	if u.off == 0 && u.b.Size < large && (chunk == 0 || u.b.Size <= chunk) {
 		err := u.put(ctx, u.piece(ctx, 0, u.b.Size))
 		if err != nil {
 			u.session = nil
@@ -146,7 +153,6 @@ func (u *upload) send(ctx context.Context) error {
 		}
 		q := u.piece(ctx, u.off, n)
 		q.method, q.url, q.ok = "PATCH", u.session, []int{202, 204, 201}
-		q.patience = time.Duration(n/commitRate) * time.Second
 		if u.off > 0 || n < u.b.Size {
 			q.header["Content-Range"] = fmt.Sprintf("%d-%d", u.off, u.off+n-1)
 		}
@@ -168,18 +174,14 @@ func (u *upload) put(ctx context.Context, q request) error {
 	// Not by Values.Encode alone: the state in it is the registry's, to the letter.
 	at.RawQuery = strings.TrimPrefix(at.RawQuery+"&digest="+url.QueryEscape(string(u.b.Digest)), "&")
 	q.method, q.url, q.ok, q.scopes = "PUT", &at, []int{201, 204}, u.r.push()
-	q.patience = time.Duration(u.b.Size/commitRate) * time.Second
+	q.patience = commitTime(u.b.Size)
 	_, err := u.r.do(ctx, q)
 	return err
 }
 
 // piece is a request with n bytes of the blob, from off on.
 func (u *upload) piece(ctx context.Context, off, n int64) request {
-	var sent atomic.Int64
-	q := request{size: n, scopes: u.r.push(), header: map[string]string{"Content-Type": "application/octet-stream"}}
-	q.body = func() (io.ReadCloser, error) {
-		sent.Store(0)
-		u.settle(off)
+	return u.sending(off, n, func() (io.ReadCloser, error) {
 		src, err := u.b.Open(ctx)
 		if err != nil {
 			return nil, &sourceError{err}
@@ -190,14 +192,27 @@ func (u *upload) piece(ctx context.Context, off, n int64) request {
 			return nil, &sourceError{err}
 		}
 		return &limited{r: io.LimitReader(src, n), c: src}, nil
+	})
+}
+
+// sending is a request with the n bytes from off on that open reads; n is unknown if
+// it is negative.
+func (u *upload) sending(off, n int64, open func() (io.ReadCloser, error)) request {
+	var sent atomic.Int64
+	return request{
+		size: n, scopes: u.r.push(), header: map[string]string{"Content-Type": "application/octet-stream"},
+		body: func() (io.ReadCloser, error) {
+			sent.Store(0)
+			u.settle(off)
+			return open()
+		},
+		sent: func(k int64) {
+			at := off + sent.Add(k)
+			u.best.Store(max(u.best.Load(), at))
+			u.told.Add(k)
+			u.meter.add(k, 0)
+		},
 	}
-	q.sent = func(k int64) {
-		at := off + sent.Add(k)
-		u.best.Store(max(u.best.Load(), at))
-		u.told.Add(k)
-		u.meter.add(k, 0)
-	}
-	return q
 }
 
 // settle reports what has arrived in place of what was sent: the rest is lost.

@@ -1,0 +1,212 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"canvos.dev/compile/plan"
+	"canvos.dev/exec/image"
+)
+
+// ahead sends a blob while it is made: by one PATCH of a length that nobody knows,
+// as Docker pushes. What that does not achieve is left to an upload like any other,
+// once the blob is whole: it goes on in the same session if the registry has kept it.
+//
+// It takes no place among the requests to its host: what makes the blob may be
+// waiting for one. So there is one at a time for a host, and none after one that
+// failed.
+type ahead struct {
+	p   *Publisher
+	u   *upload
+	src image.Unfinished
+
+	stop  context.CancelFunc
+	whole chan struct{} // closed by Finish
+	over  chan struct{} // closed once all is done
+
+	mu     sync.Mutex
+	landed func(error) // ends the blob's flight; nil before Finish
+	ended  bool        // no flight will be ended any more but by Finish
+}
+
+var _ image.Ahead = (*Publisher)(nil)
+
+// errNotAhead is of a blob whose sending was given up.
+var errNotAhead = errors.New("it was not sent while it was made")
+
+// Ahead begins to send a blob while it is made, if nothing suggests that it will not
+// arrive in one go.
+func (p *Publisher) Ahead(ctx context.Context, reference string, b image.Unfinished) image.Sending {
+	r, err := p.Client.repository(reference)
+	if err != nil || p.Journal.resumed() || r.longest() > 0 || r.limit.eased() || !p.blobs.alone(r) {
+		return nil
+	}
+	a := &ahead{
+		p: p, u: &upload{r: r, meter: &meter{}}, src: b,
+		whole: make(chan struct{}), over: make(chan struct{}),
+	}
+	var sending context.Context
+	sending, a.stop = context.WithCancel(ctx)
+	go a.run(ctx, sending)
+	return a
+}
+
+// Finish lets those who need the blob wait for it.
+func (a *ahead) Finish(b image.Blob) {
+	here, wait, end := a.p.blobs.begin(a.u.r, b.Digest)
+	if here || wait != nil { // another step made the same
+		a.stop()
+		return
+	}
+	a.mu.Lock()
+	ended := a.ended
+	if !ended {
+		a.landed, a.u.b = end, b
+	}
+	a.mu.Unlock()
+	if ended {
+		end(errNotAhead)
+		return
+	}
+	a.p.blobs.sentAhead(a.u.r, b.Digest, a.u.meter)
+	close(a.whole)
+}
+
+// End gives up what has not arrived.
+func (a *ahead) End() {
+	a.stop()
+	<-a.over
+}
+
+// run sends the blob. parent outlives ctx.
+func (a *ahead) run(parent, ctx context.Context) {
+	defer close(a.over)
+	defer a.src.Close()
+	defer a.stop()
+	err := a.first(ctx)
+	_, failed := err.(*Error) // and not because it was given up
+	if e := mine(ctx, err); e != nil && (e.transient() || e.uploadLost()) {
+		err = nil // another attempt, of the whole
+	}
+	if err == nil {
+		select {
+		case <-a.whole:
+			err = a.rest(ctx)
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	a.p.blobs.next(a.u.r, !failed)
+	a.mu.Lock()
+	landed := a.landed
+	a.ended = true
+	a.mu.Unlock()
+	if err != nil {
+		a.u.settle(0)
+		if a.u.session != nil {
+			clean, cancel := context.WithTimeout(parent, 5*time.Second)
+			a.u.r.cancel(clean, a.u.session)
+			cancel()
+		}
+		err = errNotAhead // whoever needs the blob finds out why for itself
+	}
+	if landed != nil {
+		landed(err)
+	}
+}
+
+// first sends what there is, and what comes, to its end.
+func (a *ahead) first(ctx context.Context) (err error) {
+	u := a.u
+	if u.session, err = u.r.session(ctx); err != nil {
+		return err
+	}
+	q := u.sending(0, -1, func() (io.ReadCloser, error) {
+		src := a.src.Open()
+		// A transport does not leave before its Read has, which may wait for long.
+		context.AfterFunc(ctx, func() { src.Close() })
+		return src, nil
+	})
+	q.method, q.url, q.ok, q.urgent = "PATCH", u.session, []int{202, 204, 201}, true
+	r, err := u.r.do(ctx, q)
+	if err == nil {
+		u.off = u.best.Load()
+		if next, err := r.location(); err == nil {
+			u.session = next
+		}
+		return nil
+	}
+	u.ask, u.cut = true, true
+	if e := mine(ctx, err); e != nil {
+		if e.uploadLost() {
+			u.session = nil
+		}
+		if tell := a.p.Client.Retried; tell != nil && e.transient() {
+			tell(Retry{Host: u.r.shown, What: "push a layer to " + u.r.String() + " while it is made", Err: err})
+		}
+	}
+	return err
+}
+
+// rest ends the upload of the whole blob, and does what is left of it.
+func (a *ahead) rest(ctx context.Context) error {
+	u := a.u
+	if u.off != u.b.Size {
+		u.off, u.cut = 0, true
+	}
+	what := "blob " + string(u.b.Digest) + " to " + u.r.String()
+	err := a.p.Client.retry(ctx, u.r.host, "push "+what, func() (bool, error) {
+		moved, found, err := u.attempt(ctx)
+		if err == nil && found {
+			u.meter.add(0, u.b.Size)
+		}
+		return moved, err
+	})
+	if err != nil {
+		return err
+	}
+	return a.p.Journal.blob(u.r, u.b.Digest)
+}
+
+// alone says whether a blob may be sent to a host while it is made, and keeps others
+// from it until next.
+func (k *blobs) alone(r repository) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.solo[r.name] || k.doubted[r.String()] {
+		return false
+	}
+	k.solo[r.name] = true
+	return true
+}
+
+// next lets another go, unless one has failed.
+func (k *blobs) next(r repository, well bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.solo[r.name] = !well
+}
+
+// sentAhead keeps what was sent of a blob for the image that has it.
+func (k *blobs) sentAhead(r repository, d plan.Digest, m *meter) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.aheads[flightKey{blobKey{r.name, d}, r.path}] = m
+}
+
+// claim counts as m's what was sent of a blob while it was made. It says whether any
+// was.
+func (k *blobs) claim(r repository, d plan.Digest, m *meter) bool {
+	k.mu.Lock()
+	key := flightKey{blobKey{r.name, d}, r.path}
+	sent := k.aheads[key]
+	delete(k.aheads, key)
+	k.mu.Unlock()
+	if sent != nil {
+		sent.join(m)
+	}
+	return sent != nil
+}
