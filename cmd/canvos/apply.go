@@ -303,8 +303,12 @@ func (a *applying) watched(ctx context.Context, eng exec.Engine, p plan.Plan) (e
 	a.registries(a.access).Retried = func(r registry.Retry) {
 		running.Add(1)
 		defer running.Done()
+		again := "in " + view.Duration(r.Wait)
+		if r.Wait == 0 {
+			again = "once it is made"
+		}
 		select {
-		case events <- exec.Event{Time: time.Now(), Kind: exec.Retry, Name: r.Host, Text: fmt.Sprintf("%s: %v; again in %s", r.What, r.Err, view.Duration(r.Wait))}:
+		case events <- exec.Event{Time: time.Now(), Kind: exec.Retry, Name: r.Host, Text: fmt.Sprintf("%s: %v; again %s", r.What, r.Err, again)}:
 		case <-shown:
 		}
 	}

@@ -41,15 +41,24 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (e
 		Engine: e, plan: p,
 		sources: map[plan.Digest]plan.Source{}, trees: map[treeKey]*treeOnce{}, made: map[plan.Digest]*made{},
 		images: map[plan.Digest][]plan.Image{}, families: newFamilies(p), results: map[string]exec.ImageResult{},
+		steps:  map[plan.Digest]plan.Step{},
 		tables: newTables(p),
 		recall: newRecall(e.Sources.Store, e.Sources.Root, p),
 	}
 	for _, s := range p.Sources {
 		r.sources[s.Digest] = s
 	}
+	for _, s := range p.Steps {
+		r.steps[s.ID] = s
+	}
 	for _, i := range p.Images {
 		r.images[i.Step] = append(r.images[i.Step], i)
 	}
+	defer func() {
+		for _, s := range r.sendings {
+			s.End()
+		}
+	}()
 	outcomes, err := exec.Walk(ctx, p, exec.WalkOptions{Jobs: e.Jobs, KeepGoing: e.KeepGoing}, emit, r.step)
 	res := r.result(outcomes)
 	for n, i := range res.Images {
@@ -65,6 +74,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (e
 type run struct {
 	*Engine
 	plan    plan.Plan
+	steps   map[plan.Digest]plan.Step
 	sources map[plan.Digest]plan.Source
 	images  map[plan.Digest][]plan.Image // by their Image step
 
@@ -78,6 +88,7 @@ type run struct {
 	results  map[string]exec.ImageResult
 	tables   tables
 	bytes    exec.Bytes
+	sendings []image.Sending
 }
 
 func (r *run) store() *store.Store { return r.Sources.Store }

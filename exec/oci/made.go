@@ -149,11 +149,13 @@ func (r *run) files(ctx context.Context, s plan.Step, emit func(exec.Event)) (*m
 func (r *run) layer(ctx context.Context, step plan.Digest, c *rootfs.Change, emit func(exec.Event)) ([]made1, error) {
 	// Layers that are made at once share the cores, and so the memory.
 	writing := r.writing.Add(1)
+	var sending image.Sending
 	rec, reused, err := rootfs.Write(ctx, r.store(), c, rootfs.Options{
 		Cores: max(1, runtime.GOMAXPROCS(0)/int(writing)),
 		Progress: func(done, total int64) {
 			emit(exec.Event{Kind: exec.StepProgress, Unit: "bytes", Done: done, Total: total})
 		},
+		Begun: func(w *store.Writer) { sending = r.ahead(ctx, step, c.Size(), w) },
 	})
 	r.writing.Add(-1)
 	if err != nil {
@@ -173,7 +175,11 @@ func (r *run) layer(ctx context.Context, step plan.Digest, c *rootfs.Change, emi
 	if rec.Digest == "" {
 		return nil, nil
 	}
-	return []made1{{layerBlob(r.store(), c, rec), rec.DiffID}}, nil
+	made := made1{layerBlob(r.store(), c, rec), rec.DiffID}
+	if sending != nil {
+		sending.Finish(made.Blob)
+	}
+	return []made1{made}, nil
 }
 
 // layerBlob reads a layer that was made; one that was found to be corrupt
