@@ -100,21 +100,26 @@ func (a *ahead) run(parent, ctx context.Context) {
 		}
 	}
 	a.p.blobs.next(a.u.r, !failed)
+	if err != nil {
+		a.u.settle(0)
+		defer a.forget(parent)
+		err = errNotAhead // whoever needs the blob finds out why for itself
+	}
 	a.mu.Lock()
 	landed := a.landed
 	a.ended = true
 	a.mu.Unlock()
-	if err != nil {
-		a.u.settle(0)
-		if a.u.session != nil {
-			clean, cancel := context.WithTimeout(parent, 5*time.Second)
-			a.u.r.cancel(clean, a.u.session)
-			cancel()
-		}
-		err = errNotAhead // whoever needs the blob finds out why for itself
-	}
 	if landed != nil {
 		landed(err)
+	}
+}
+
+// forget frees what the registry holds of the blob.
+func (a *ahead) forget(ctx context.Context) {
+	if a.u.session != nil {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		a.u.r.cancel(ctx, a.u.session)
 	}
 }
 
@@ -197,16 +202,15 @@ func (k *blobs) sentAhead(r repository, d plan.Digest, m *meter) {
 	k.aheads[flightKey{blobKey{r.name, d}, r.path}] = m
 }
 
-// claim counts as m's what was sent of a blob while it was made. It says whether any
-// was.
-func (k *blobs) claim(r repository, d plan.Digest, m *meter) bool {
+// claim counts as m's what was sent of a blob while it was made; nil if it was not.
+func (k *blobs) claim(r repository, d plan.Digest, m *meter) (sent *meter) {
 	k.mu.Lock()
 	key := flightKey{blobKey{r.name, d}, r.path}
-	sent := k.aheads[key]
+	sent = k.aheads[key]
 	delete(k.aheads, key)
 	k.mu.Unlock()
 	if sent != nil {
 		sent.join(m)
 	}
-	return sent != nil
+	return sent
 }

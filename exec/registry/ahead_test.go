@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -149,10 +148,7 @@ func TestAhead(t *testing.T) {
 					t.Errorf("requests: %v", px.counts)
 				}
 			}
-			if err := p.Put(ctx, img, func(pr image.Progress) {
-				sums[i].Uploaded += pr.Uploaded
-				sums[i].Mounted += pr.Mounted
-			}); err != nil {
+			if err := p.Put(ctx, img, sumInto(&sums[i])); err != nil {
 				t.Fatal(err)
 			}
 			if err := p.Tag(ctx, images[i:i+1]); err != nil {
@@ -224,12 +220,10 @@ func TestAheadFaults(t *testing.T) {
 			big := blobOf(image.Gzip, content)
 			images := []image.Image{
 				imageOf(t, repo+":a", "f", "amd64", big),
+				imageOf(t, repo+":b", "f", "amd64", big, blobOf(image.Gzip, noise(100))),
 				imageOf(t, repo+"-2:a", "f", "amd64", big),
 			}
-			cl := quick()
-			if c.name == "hang" || c.name == "stall" {
-				cl.Limits.Header, cl.Limits.Stall = impatience, impatience
-			}
+			cl := meeting(c.name)
 			cl.Retried = func(r Retry) { wantTold(t, r) }
 			p := NewPublisher(cl, nil, 0)
 			m := begin()
@@ -241,22 +235,13 @@ func TestAheadFaults(t *testing.T) {
 			m.grow(nil, io.EOF)
 			s.Finish(big)
 			var sum image.Progress
-			if _, err := p.Push(ctx, images, PushOptions{Progress: func(_ string, p image.Progress) {
-				sum.Uploaded += p.Uploaded
-				sum.Mounted += p.Mounted
-			}}); err != nil {
+			if _, err := p.Push(ctx, images, PushOptions{Progress: summed(&sum)}); err != nil {
 				t.Fatal(err)
 			}
 			s.End()
-			if px.done != c.times {
-				t.Errorf("the fault happened %d times instead of %d: %v", px.done, c.times, px.counts)
-			}
-			for _, img := range images {
-				img.Reference = strings.Replace(img.Reference, px.host, host, 1)
-				wantThere(t, img)
-			}
-			if all, distinct := bytesOf(images); sum.Uploaded != distinct || sum.Uploaded+sum.Mounted != all {
-				t.Errorf("reported %+v of %d bytes, %d distinct", sum, all, distinct)
+			wantSurvived(t, px, c.times, host, images, sum)
+			if _, distinct := bytesOf(images); sum.Uploaded != distinct {
+				t.Errorf("reported %+v of %d distinct bytes", sum, distinct)
 			}
 			if !m.isClosed() {
 				t.Error("it is still read")
@@ -319,11 +304,7 @@ func TestAheadOfWhatIsThere(t *testing.T) {
 	s := p.Ahead(ctx, img.Reference, m)
 	m.grow(content[:1<<20], nil)
 	var sum image.Progress
-	count := func(pr image.Progress) {
-		sum.Uploaded += pr.Uploaded
-		sum.Mounted += pr.Mounted
-	}
-	if err := p.Put(ctx, img, count); err != nil {
+	if err := p.Put(ctx, img, sumInto(&sum)); err != nil {
 		t.Fatal(err)
 	}
 	m.grow(content[1<<20:], io.EOF)
@@ -334,6 +315,36 @@ func TestAheadOfWhatIsThere(t *testing.T) {
 	}
 	if all, _ := bytesOf([]image.Image{img}); sum.Uploaded != all || sum.Mounted != 0 {
 		t.Errorf("reported %+v of %d bytes", sum, all)
+	}
+}
+
+// TestAheadBroughtByAnother is a blob that did not arrive ahead, and that another image
+// of the repository was the first to bring then.
+func TestAheadBroughtByAnother(t *testing.T) {
+	ctx := context.Background()
+	p := NewPublisher(quick(), nil, 0)
+	b := blobOf(image.Gzip, noise(100))
+	img := image.Image{Reference: startRegistry(t, nil) + "/acme/x:a", Blobs: []image.Blob{b}}
+	r, err := p.Client.repository(img.Reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, end := p.blobs.begin(r, b.Digest)
+	p.blobs.sentAhead(r, b.Digest, &meter{})
+	var sum image.Progress
+	done := make(chan error)
+	go func() { done <- p.Put(ctx, img, sumInto(&sum)) }()
+	eventually(t, "the image is about to wait", func() bool {
+		p.blobs.mu.Lock()
+		defer p.blobs.mu.Unlock()
+		return len(p.blobs.aheads) == 0
+	})
+	p.blobs.mu.Lock()
+	p.blobs.learn(r, b.Digest)
+	p.blobs.mu.Unlock()
+	end(errNotAhead)
+	if err := <-done; err != nil || sum != (image.Progress{Mounted: b.Size}) {
+		t.Errorf("reported %+v of %d bytes, %v", sum, b.Size, err)
 	}
 }
 

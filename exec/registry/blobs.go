@@ -15,7 +15,7 @@ import (
 type meter struct {
 	mu     sync.Mutex
 	report func(image.Progress) // nil: nobody
-	kept   image.Progress       // while there is nobody
+	sum    image.Progress       // of all that was added
 }
 
 func (m *meter) add(uploaded, mounted int64) {
@@ -24,19 +24,25 @@ func (m *meter) add(uploaded, mounted int64) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.report == nil {
-		m.kept.Uploaded += uploaded
-		m.kept.Mounted += mounted
-		return
+	m.sum.Uploaded += uploaded
+	m.sum.Mounted += mounted
+	if m.report != nil {
+		m.report(image.Progress{Uploaded: uploaded, Mounted: mounted})
 	}
-	m.report(image.Progress{Uploaded: uploaded, Mounted: mounted})
 }
 
-// join makes what was kept, and all that comes, part of another.
+// total is what was added.
+func (m *meter) total() image.Progress {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sum
+}
+
+// join makes what was added to a meter of nobody's, and all that comes, part of another.
 func (m *meter) join(to *meter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	to.add(m.kept.Uploaded, m.kept.Mounted)
+	to.add(m.sum.Uploaded, m.sum.Mounted)
 	m.report = func(p image.Progress) { to.add(p.Uploaded, p.Mounted) }
 }
 
@@ -175,7 +181,7 @@ func (p *Publisher) ensure(ctx context.Context, r repository, b image.Blob, m *m
 		here, wait, end := p.blobs.begin(r, b.Digest)
 		switch {
 		case here:
-			if !sent {
+			if sent == nil || sent.total() == (image.Progress{}) {
 				m.add(0, b.Size)
 			}
 			return nil
@@ -188,7 +194,6 @@ func (p *Publisher) ensure(ctx context.Context, r repository, b image.Blob, m *m
 			if _, broken := errors.AsType[*sourceError](wait.err); broken {
 				return wait.err
 			}
-			sent = sent && wait.err == nil
 			continue // it is there now, or this one has to bring it
 		}
 		found, err := p.bring(ctx, r, b, m)

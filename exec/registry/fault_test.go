@@ -206,11 +206,7 @@ func TestFaultsEndWell(t *testing.T) {
 				imageOf(t, repo+":a", "f", "amd64", big, middle, blobOf(image.Gzip, noise(100))),
 				imageOf(t, repo+"-2:a", "f", "amd64", middle),
 			}
-			cl := quick()
-			cl.Limits.Header, cl.Limits.Stall = 30*time.Second, 30*time.Second
-			if c.name == "hang" || c.name == "stall" {
-				cl.Limits.Header, cl.Limits.Stall = impatience, impatience
-			}
+			cl := meeting(c.name)
 			var mu sync.Mutex
 			var waits []time.Duration
 			cl.Retried = func(r Retry) {
@@ -220,27 +216,40 @@ func TestFaultsEndWell(t *testing.T) {
 				wantTold(t, r)
 			}
 			var sum image.Progress
-			_, err := NewPublisher(cl, nil, 0).Push(context.Background(), images, PushOptions{Progress: func(_ string, p image.Progress) {
-				sum.Uploaded += p.Uploaded
-				sum.Mounted += p.Mounted
-			}})
+			_, err := NewPublisher(cl, nil, 0).Push(context.Background(), images, PushOptions{Progress: summed(&sum)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if px.done != c.times {
-				t.Errorf("the fault happened %d times instead of %d: %v", px.done, c.times, px.counts)
-			}
-			for _, img := range images {
-				img.Reference = strings.Replace(img.Reference, px.host, host, 1)
-				wantThere(t, img)
-			}
-			if all, _ := bytesOf(images); sum.Uploaded+sum.Mounted != all {
-				t.Errorf("reported %+v of %d bytes", sum, all)
-			}
+			wantSurvived(t, px, c.times, host, images, sum)
 			if strings.HasPrefix(c.name, "429 with ") && waits[0] < 500*time.Millisecond {
 				t.Errorf("came back after %s, though told to wait", waits)
 			}
 		})
+	}
+}
+
+// meeting is a client that is as patient as a fault needs.
+func meeting(fault string) *Client {
+	c := quick()
+	if fault == "hang" || fault == "stall" {
+		c.Limits.Header, c.Limits.Stall = impatience, impatience
+	}
+	return c
+}
+
+// wantSurvived checks that a fault happened so many times, that images are there all
+// the same, behind the proxy, and that all of their bytes were reported.
+func wantSurvived(t *testing.T, px *proxy, times int, host string, images []image.Image, sum image.Progress) {
+	t.Helper()
+	if px.done != times {
+		t.Errorf("the fault happened %d times instead of %d: %v", px.done, times, px.counts)
+	}
+	for _, img := range images {
+		img.Reference = strings.Replace(img.Reference, px.host, host, 1)
+		wantThere(t, img)
+	}
+	if all, _ := bytesOf(images); sum.Uploaded+sum.Mounted != all {
+		t.Errorf("reported %+v of %d bytes", sum, all)
 	}
 }
 

@@ -238,6 +238,20 @@ func blobOf(mediaType string, b []byte, from ...string) image.Blob {
 	}
 }
 
+// sumInto is the progress of a Put, added up.
+func sumInto(sum *image.Progress) func(image.Progress) {
+	return func(p image.Progress) {
+		sum.Uploaded += p.Uploaded
+		sum.Mounted += p.Mounted
+	}
+}
+
+// summed is the same of a Push.
+func summed(sum *image.Progress) func(string, image.Progress) {
+	add := sumInto(sum)
+	return func(_ string, p image.Progress) { add(p) }
+}
+
 func noise(n int) []byte {
 	b := make([]byte, n)
 	rand.Read(b)

@@ -46,10 +46,7 @@ func TestPush(t *testing.T) {
 		}
 		var sum image.Progress
 		p := NewPublisher(quick(), nil, 0)
-		results, err := p.Push(ctx, images, PushOptions{Progress: func(_ string, pr image.Progress) {
-			sum.Uploaded += pr.Uploaded
-			sum.Mounted += pr.Mounted
-		}})
+		results, err := p.Push(ctx, images, PushOptions{Progress: summed(&sum)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -124,10 +124,7 @@ func stream(seed byte, size int64) image.Blob {
 func ensure(s *sessions, c *Client, b ...image.Blob) (image.Progress, error) {
 	var sum image.Progress
 	img := image.Image{Reference: s.host + "/acme/x:a", Blobs: b}
-	err := NewPublisher(c, nil, 0).Put(context.Background(), img, func(p image.Progress) {
-		sum.Uploaded += p.Uploaded
-		sum.Mounted += p.Mounted
-	})
+	err := NewPublisher(c, nil, 0).Put(context.Background(), img, sumInto(&sum))
 	return sum, err
 }
 
