@@ -19,8 +19,8 @@ func (r *run) ahead(ctx context.Context, step plan.Digest, size int64, w *store.
 	if !ok || size < aheadSize {
 		return nil
 	}
-	reference := r.firstWith(step)
-	if reference == "" || !r.lacks(ctx, repository(reference)) {
+	reference := r.first[step]
+	if !r.lacks(ctx, repository(reference)) {
 		return nil
 	}
 	f, err := w.Follow()
@@ -57,27 +57,4 @@ func (r *run) lacks(ctx context.Context, repo string) bool {
 		}
 	}
 	return len(references) == 0
-}
-
-// firstWith is the first reference of the plan whose image needs a step.
-func (r *run) firstWith(step plan.Digest) string {
-	for _, i := range r.plan.Images {
-		if r.needs(i.Step, step) {
-			return i.Reference
-		}
-	}
-	return ""
-}
-
-// needs says whether one step is, or needs, another.
-func (r *run) needs(id, other plan.Digest) bool {
-	if id == other {
-		return true
-	}
-	for _, n := range r.steps[id].Needs {
-		if r.needs(n, other) {
-			return true
-		}
-	}
-	return false
 }

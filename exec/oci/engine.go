@@ -37,19 +37,20 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (e
 	// What is live while layers are made is buffers and trees that stay: collecting
 	// more often costs some 5 % of the processors' time and holds a quarter less.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
+	needs := needs(p)
 	r := &run{
 		Engine: e, plan: p,
 		sources: map[plan.Digest]plan.Source{}, trees: map[treeKey]*treeOnce{}, made: map[plan.Digest]*made{},
 		images: map[plan.Digest][]plan.Image{}, families: newFamilies(p), results: map[string]exec.ImageResult{},
-		steps:  map[plan.Digest]plan.Step{},
-		tables: newTables(p),
+		first:  map[plan.Digest]string{},
+		tables: newTables(needs),
 		recall: newRecall(e.Sources.Store, e.Sources.Root, p),
 	}
 	for _, s := range p.Sources {
 		r.sources[s.Digest] = s
 	}
-	for _, s := range p.Steps {
-		r.steps[s.ID] = s
+	for _, s := range needs {
+		r.first[s.ID] = s.by
 	}
 	for _, i := range p.Images {
 		r.images[i.Step] = append(r.images[i.Step], i)
@@ -74,7 +75,7 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (e
 type run struct {
 	*Engine
 	plan    plan.Plan
-	steps   map[plan.Digest]plan.Step
+	first   map[plan.Digest]string // reference of an image that needs a step
 	sources map[plan.Digest]plan.Source
 	images  map[plan.Digest][]plan.Image // by their Image step
 

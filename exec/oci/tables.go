@@ -45,29 +45,12 @@ type tables struct {
 
 // newTables finds out which bases a plan has, and beside which images their tables
 // belong: the first that need them.
-func newTables(p plan.Plan) tables {
+func newTables(needs []needed) tables {
 	t := tables{at: map[plan.Digest]string{}, layers: map[plan.Digest][]plan.Digest{}, absent: map[string]bool{}}
-	steps := map[plan.Digest]plan.Step{}
-	for _, s := range p.Steps {
-		steps[s.ID] = s
-	}
-	seen := map[plan.Digest]bool{}
-	var visit func(id plan.Digest, repo string)
-	visit = func(id plan.Digest, repo string) {
-		if seen[id] {
-			return
+	for _, s := range needs {
+		if b := s.Op.Base; b != nil && t.at[b.Source] == "" {
+			t.at[b.Source] = tablesFor(repository(s.by), b.Source)
 		}
-		seen[id] = true
-		s := steps[id]
-		if s.Op.Base != nil && t.at[s.Op.Base.Source] == "" {
-			t.at[s.Op.Base.Source] = tablesFor(repo, s.Op.Base.Source)
-		}
-		for _, n := range s.Needs {
-			visit(n, repo)
-		}
-	}
-	for _, i := range p.Images {
-		visit(i.Step, repository(i.Reference))
 	}
 	return t
 }
