@@ -110,8 +110,9 @@ type Sending interface {
 	// Finish says what the blob is, once it is whole. It does not wait for it to arrive:
 	// a Put that needs the blob does, and sends it if it must.
 	Finish(Blob)
-	// End waits until the sending is over. What has not arrived by then is given up.
-	End()
+	// End waits until the sending is over; of a blob that is not finished, it is given
+	// up. It says what no Put has reported, since none needed the blob.
+	End() Progress
 }
 
 // Progress is what a Put did since it last said so, in bytes.

@@ -76,8 +76,9 @@ func (m *metered) take() (bytes int64, ended int) {
 // watched notes what is sent ahead, and by which reference.
 type watched struct {
 	*registry.Publisher
-	mu   sync.Mutex
-	sent []string
+	begun func() // called once something is sent ahead; nil: nothing is
+	mu    sync.Mutex
+	sent  []string
 }
 
 func (w *watched) Ahead(ctx context.Context, reference string, b image.Unfinished) image.Sending {
@@ -86,6 +87,9 @@ func (w *watched) Ahead(ctx context.Context, reference string, b image.Unfinishe
 		w.mu.Lock()
 		w.sent = append(w.sent, reference)
 		w.mu.Unlock()
+		if w.begun != nil {
+			w.begun()
+		}
 	}
 	return s
 }
@@ -165,6 +169,29 @@ func TestLayerIsSentWhileItIsMade(t *testing.T) {
 				check(t, in.Close())
 			}
 		}
+	}
+}
+
+// An interrupted run ends what is in flight: a layer that is whole arrives.
+func TestLayerArrivesWhenItsRunIsInterrupted(t *testing.T) {
+	reg := newMetered(t)
+	l := newLab(t, Rule{"docker.io", "oci:images"})
+	l.writeAll("images", layoutOf(t, map[string]built{baseImage: plainImage(t, amd64, file("base", "x"))}))
+	const size = aheadSize + 1<<20
+	d := overlaid(t, l, reg.host, "1", noise(1, size))
+	ctx, stop := context.WithCancel(t.Context())
+	w := &watched{Publisher: registry.NewPublisher(&registry.Client{}, nil, 0), begun: stop}
+	r, err := (&Engine{Sources: l.sources, Target: w, Jobs: 2}).Run(ctx, d.Plan, func(exec.Event) {})
+	if !errors.Is(err, context.Canceled) || len(w.sent) != 1 || r.Bytes.Uploaded < size {
+		t.Errorf("sent ahead for %q, said %d bytes, %v", w.sent, r.Bytes.Uploaded, err)
+	}
+	if bytes, ended := reg.take(); bytes != r.Bytes.Uploaded || ended != 1 {
+		t.Errorf("sent %d bytes and said %d, %d uploads ended", bytes, r.Bytes.Uploaded, ended)
+	}
+	_, _, err = l.publish(d)
+	check(t, err)
+	if bytes, _ := reg.take(); bytes > size/20 {
+		t.Errorf("%d bytes sent again", bytes)
 	}
 }
 

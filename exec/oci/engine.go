@@ -55,12 +55,10 @@ func (e *Engine) Run(ctx context.Context, p plan.Plan, emit func(exec.Event)) (e
 	for _, i := range p.Images {
 		r.images[i.Step] = append(r.images[i.Step], i)
 	}
-	defer func() {
-		for _, s := range r.sendings {
-			s.End()
-		}
-	}()
 	outcomes, err := exec.Walk(ctx, p, exec.WalkOptions{Jobs: e.Jobs, KeepGoing: e.KeepGoing}, emit, r.step)
+	for _, s := range r.sendings {
+		r.moved(s.End())
+	}
 	res := r.result(outcomes)
 	for n, i := range res.Images {
 		res.Images[n].Help = helpOf(i.Err)
@@ -169,6 +167,14 @@ func (r *run) image(ctx context.Context, s plan.Step, emit func(exec.Event)) err
 	return errors.Join(errs...)
 }
 
+// moved counts what a target did.
+func (r *run) moved(p image.Progress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bytes.Uploaded += p.Uploaded
+	r.bytes.Mounted += p.Mounted
+}
+
 // publish puts one image into the target and, if it is the last of its family,
 // moves the family's tags.
 func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event)) error {
@@ -178,13 +184,10 @@ func (r *run) publish(ctx context.Context, img image.Image, emit func(exec.Event
 	}
 	err := mending(emit, func() error {
 		return r.Target.Put(ctx, img, func(p image.Progress) {
-			r.mu.Lock()
-			r.bytes.Uploaded += p.Uploaded
-			r.bytes.Mounted += p.Mounted
+			r.moved(p)
 			done += p.Uploaded + p.Mounted
-			now := min(done, total) // what was sent twice counts once
-			r.mu.Unlock()
-			emit(exec.Event{Kind: exec.StepProgress, Unit: "bytes", Done: now, Total: total})
+			// What was sent twice counts once.
+			emit(exec.Event{Kind: exec.StepProgress, Unit: "bytes", Done: min(done, total), Total: total})
 		})
 	})
 	if err != nil {

@@ -75,10 +75,18 @@ func (a *ahead) Finish(b image.Blob) {
 	close(a.whole)
 }
 
-// End gives up what has not arrived.
-func (a *ahead) End() {
-	a.stop()
+// End gives up a blob that is not whole.
+func (a *ahead) End() image.Progress {
+	select {
+	case <-a.whole:
+	default:
+		a.stop()
+	}
 	<-a.over
+	if sent := a.p.blobs.claim(a.u.r, a.u.b.Digest, &meter{}); sent != nil {
+		return sent.total()
+	}
+	return image.Progress{}
 }
 
 // run sends the blob. parent outlives ctx.

@@ -156,7 +156,9 @@ func TestAhead(t *testing.T) {
 			}
 			wantThere(t, img)
 		}
-		s.End()
+		if rest := s.End(); rest != (image.Progress{}) {
+			t.Errorf("%+v is left to report", rest)
+		}
 		configs := [2]int64{images[0].Blobs[0].Size, images[1].Blobs[0].Size}
 		if sums[0] != (image.Progress{Uploaded: big.Size + configs[0]}) || sums[1] != (image.Progress{Uploaded: configs[1], Mounted: big.Size}) {
 			t.Errorf("reported %+v", sums)
@@ -291,6 +293,31 @@ func TestAheadGivenUp(t *testing.T) {
 	}
 }
 
+// TestAheadForNobody is a blob that is whole, and that no image asks for since the run
+// is over: it is in flight, so it arrives, and the next run need not send it.
+func TestAheadForNobody(t *testing.T) {
+	px := startProxy(t, startRegistry(t, nil))
+	p := NewPublisher(quick(), nil, 0)
+	content := noise(8 << 20)
+	b := blobOf(image.Gzip, content)
+	img := imageOf(t, px.host+"/acme/x:a", "x", "amd64", b)
+	m := begin()
+	s := p.Ahead(t.Context(), img.Reference, m)
+	m.grow(content, io.EOF)
+	s.Finish(b)
+	if rest := s.End(); rest != (image.Progress{Uploaded: b.Size}) {
+		t.Errorf("reported %+v of %d bytes", rest, b.Size)
+	}
+	px.reset()
+	if _, err := NewPublisher(quick(), nil, 0).Push(t.Context(), []image.Image{img}, PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if px.sentAgain(string(b.Digest)) {
+		t.Error("it was sent again")
+	}
+	wantThere(t, img)
+}
+
 // TestAheadOfWhatIsThere is a blob that another step made as well, and that arrived
 // before this was finished.
 func TestAheadOfWhatIsThere(t *testing.T) {
@@ -355,7 +382,7 @@ func TestNotAhead(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, p *Publisher){
 		"one is sent already": func(t *testing.T, p *Publisher) {
 			s := p.Ahead(t.Context(), host+"/acme/other:a", begin())
-			t.Cleanup(s.End)
+			t.Cleanup(func() { s.End() })
 		},
 		"one has failed": func(t *testing.T, p *Publisher) {
 			px := startProxy(t, host)
