@@ -96,13 +96,14 @@ type Ahead interface {
 	Ahead(ctx context.Context, reference string, b Unfinished) Sending
 }
 
-// Unfinished is a blob that is being made.
+// Unfinished is a blob that is being made. Its content is not checked.
 type Unfinished interface {
-	// Open reads the blob from its beginning, and waits for what is not made yet. It
-	// may be called several times, also once the blob is whole. The content is not
-	// checked.
-	Open() io.ReadCloser
-	Close() error
+	// Wait waits until n bytes are made, and says how many there are. If they are
+	// fewer, it is the whole blob.
+	Wait(ctx context.Context, n int64) (size int64, err error)
+	// ReadAt reads what is made.
+	io.ReaderAt
+	io.Closer
 }
 
 // Sending is a blob that is sent while it is made.

@@ -11,13 +11,15 @@ import (
 	"canvos.dev/exec/image"
 )
 
-// ahead sends a blob while it is made: by one PATCH of a length that nobody knows,
-// as Docker pushes. What that does not achieve is left to an upload like any other,
-// once the blob is whole: it goes on in the same session if the registry has kept it.
+// ahead sends a blob while it is made, in pieces: what was made while the one before
+// was sent, so that they are as long as the registry is slow. What that does not
+// achieve is left to an upload like any other, once the blob is whole: it goes on in
+// the same session if the registry has kept it. After one that failed nothing is sent
+// ahead to its host.
 //
-// It takes no place among the requests to its host: what makes the blob may be
-// waiting for one. So there is one at a time for a host, and none after one that
-// failed.
+// A single PATCH of a length that nobody knows, as Docker pushes, would be one request;
+// but a registry that writes to a disk waits for all of it only when the last byte has
+// come, and proxies that want to know the length, or see no byte for a while, refuse it.
 type ahead struct {
 	p   *Publisher
 	u   *upload
@@ -41,7 +43,7 @@ var errNotAhead = errors.New("it was not sent while it was made")
 // arrive in one go.
 func (p *Publisher) Ahead(ctx context.Context, reference string, b image.Unfinished) image.Sending {
 	r, err := p.Client.repository(reference)
-	if err != nil || p.Journal.resumed() || r.longest() > 0 || r.limit.eased() || !p.blobs.alone(r) {
+	if err != nil || p.Journal.resumed() || r.longest() > 0 || r.limit.eased() || !p.blobs.ahead(r) {
 		return nil
 	}
 	a := &ahead{
@@ -95,7 +97,9 @@ func (a *ahead) run(parent, ctx context.Context) {
 	defer a.src.Close()
 	defer a.stop()
 	err := a.first(ctx)
-	_, failed := err.(*Error) // and not because it was given up
+	if _, failed := err.(*Error); failed { // and not because it was given up
+		a.p.blobs.notAhead(a.u.r)
+	}
 	if e := mine(ctx, err); e != nil && (e.transient() || e.uploadLost()) {
 		err = nil // another attempt, of the whole
 	}
@@ -107,7 +111,6 @@ func (a *ahead) run(parent, ctx context.Context) {
 			err = context.Cause(ctx)
 		}
 	}
-	a.p.blobs.next(a.u.r, !failed)
 	if err != nil {
 		a.u.settle(0)
 		defer a.forget(parent)
@@ -137,19 +140,28 @@ func (a *ahead) first(ctx context.Context) (err error) {
 	if u.session, err = u.r.session(ctx); err != nil {
 		return err
 	}
-	q := u.sending(0, -1, func() (io.ReadCloser, error) {
-		src := a.src.Open()
-		// A transport does not leave before its Read has, which may wait for long.
-		context.AfterFunc(ctx, func() { src.Close() })
-		return src, nil
-	})
-	q.method, q.url, q.ok, q.urgent = "PATCH", u.session, []int{202, 204, 201}, true
-	r, err := u.r.do(ctx, q)
-	if err == nil {
-		u.off = u.best.Load()
-		if next, err := r.location(); err == nil {
-			u.session = next
+	for ended := false; !ended; {
+		size, err := a.src.Wait(ctx, u.off+large)
+		if err != nil {
+			return err
 		}
+		if ended = size < u.off+large; size == u.off {
+			break
+		}
+		if err := a.piece(ctx, size-u.off, ended && u.off == 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// piece sends the next n bytes.
+func (a *ahead) piece(ctx context.Context, n int64, all bool) error {
+	u, off := a.u, a.u.off
+	err := u.patch(ctx, u.sending(off, n, func() (io.ReadCloser, error) {
+		return io.NopCloser(io.NewSectionReader(a.src, off, n)), nil
+	}), !all)
+	if err == nil {
 		return nil
 	}
 	u.ask, u.cut = true, true
@@ -184,23 +196,18 @@ func (a *ahead) rest(ctx context.Context) error {
 	return a.p.Journal.blob(u.r, u.b.Digest)
 }
 
-// alone says whether a blob may be sent to a host while it is made, and keeps others
-// from it until next.
-func (k *blobs) alone(r repository) bool {
+// ahead says whether a blob may be sent into a repository while it is made.
+func (k *blobs) ahead(r repository) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.solo[r.name] || k.doubted[r.String()] {
-		return false
-	}
-	k.solo[r.name] = true
-	return true
+	return !k.whole[r.name] && !k.doubted[r.String()]
 }
 
-// next lets another go, unless one has failed.
-func (k *blobs) next(r repository, well bool) {
+// notAhead notes a host that did not take a blob while it was made.
+func (k *blobs) notAhead(r repository) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.solo[r.name] = !well
+	k.whole[r.name] = true
 }
 
 // sentAhead keeps what was sent of a blob for the image that has it.

@@ -20,69 +20,58 @@ import (
 // making is a blob that is made as the test wishes.
 type making struct {
 	mu     sync.Mutex
-	change sync.Cond
+	grown  chan struct{} // closed and replaced when there is more
 	b      []byte
-	err    error // of a read that has read all; nil: it waits
-	opened int
-	closed bool // nobody reads it any more
+	end    error // io.EOF: it is whole; nil: there will be more
+	waited bool  // somebody wants it
+	closed bool  // nobody reads it any more
 }
 
-func begin() *making {
-	m := &making{}
-	m.change.L = &m.mu
-	return m
-}
+func begin() *making { return &making{grown: make(chan struct{})} }
 
-// grow adds content, and says what a read at its end meets.
+// grow adds content, and says what waits for more meets.
 func (m *making) grow(b []byte, end error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.b, m.err = append(m.b, b...), end
-	m.change.Broadcast()
+	m.b, m.end = append(m.b, b...), end
+	close(m.grown)
+	m.grown = make(chan struct{})
 }
 
-func (m *making) Open() io.ReadCloser {
+func (m *making) Wait(ctx context.Context, n int64) (int64, error) {
+	for {
+		m.mu.Lock()
+		m.waited = true
+		size, end, grown := int64(len(m.b)), m.end, m.grown
+		m.mu.Unlock()
+		switch {
+		case end != nil && end != io.EOF:
+			return 0, end
+		case size >= n || end == io.EOF:
+			return size, nil
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+func (m *making) ReadAt(p []byte, off int64) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.opened++
-	return &makingReader{m: m}
+	n := copy(p, m.b[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 func (m *making) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
-	return nil
-}
-
-type makingReader struct {
-	m      *making
-	off    int
-	closed bool
-}
-
-func (r *makingReader) Read(p []byte) (int, error) {
-	r.m.mu.Lock()
-	defer r.m.mu.Unlock()
-	for r.off == len(r.m.b) {
-		if r.closed {
-			return 0, os.ErrClosed
-		}
-		if r.m.err != nil {
-			return 0, r.m.err
-		}
-		r.m.change.Wait()
-	}
-	n := copy(p, r.m.b[r.off:])
-	r.off += n
-	return n, nil
-}
-
-func (r *makingReader) Close() error {
-	r.m.mu.Lock()
-	defer r.m.mu.Unlock()
-	r.closed = true
-	r.m.change.Broadcast()
 	return nil
 }
 
@@ -135,16 +124,16 @@ func TestAhead(t *testing.T) {
 		if s == nil {
 			t.Fatal("it would rather have it whole")
 		}
-		half := len(content) / 2
-		m.grow(content[:half], nil)
-		eventually(t, "half of it is sent", func() bool { _, up := px.sums(); return up == int64(half) })
-		m.grow(content[half:], io.EOF)
+		m.grow(content[:large-1], nil) // which is not worth a request
+		m.grow(content[large-1:large+1], nil)
+		eventually(t, "what there is is sent", func() bool { _, up := px.sums(); return up == large+1 })
+		m.grow(content[large+1:], io.EOF)
 		s.Finish(big)
 
 		var sums [2]image.Progress
 		for i, img := range images {
-			if i == 1 { // for the first, a session, the blob and its end, and the config
-				if px.count("POST uploads") != 2 || px.count("PATCH upload") != 1 || px.count("PUT upload") != 2 || px.count("HEAD blob") != 0 {
+			if i == 1 { // for the first, a session, the blob in two pieces and its end, and the config
+				if px.count("POST uploads") != 2 || px.count("PATCH upload") != 2 || px.count("PUT upload") != 2 || px.count("HEAD blob") != 0 {
 					t.Errorf("requests: %v", px.counts)
 				}
 			}
@@ -163,7 +152,7 @@ func TestAhead(t *testing.T) {
 		if sums[0] != (image.Progress{Uploaded: big.Size + configs[0]}) || sums[1] != (image.Progress{Uploaded: configs[1], Mounted: big.Size}) {
 			t.Errorf("reported %+v", sums)
 		}
-		if px.count("PATCH upload") != 1 || px.count("POST mount") != 1 {
+		if px.count("PATCH upload") != 2 || px.count("POST mount") != 1 {
 			t.Errorf("requests: %v", px.counts)
 		}
 		if _, up := px.sums(); up > big.Size+big.Size/100 {
@@ -174,8 +163,8 @@ func TestAhead(t *testing.T) {
 		}) {
 			t.Errorf("journal: %+v", brought)
 		}
-		if !m.isClosed() || m.opened != 1 {
-			t.Errorf("opened %d times, closed %t", m.opened, m.isClosed())
+		if !m.isClosed() {
+			t.Error("it is still read")
 		}
 	})
 }
@@ -189,33 +178,45 @@ func TestAheadFaults(t *testing.T) {
 		times int
 		name  string
 		do    hurting
+		after int // requests that go well
 	}{
-		{"POST uploads", 1, "503", status(503)},
-		{"POST uploads", 1, "429", status(429, "Retry-After", "1")},
-		{"POST uploads", 1, "403", says(403, "DENIED", "requested access to the resource is denied")},
-		{"POST uploads", 1, "401", status(401)},
-		{"POST uploads", 1, "reset", resets},
-		{"POST uploads", 1, "hang", hangs},
-		{"PATCH upload", 1, "500", status(500)},
-		{"PATCH upload", 2, "500", status(500)},
-		{"PATCH upload", 1, "reset", resets},
-		{"PATCH upload", 1, "hang", hangs},
-		{"PATCH upload", 1, "stall", stalls},
-		{"PATCH upload", 1, "cut", cuts(9 << 20)},
-		{"PATCH upload", 1, "bit flipped", flips},
-		{"PATCH upload", 1, "411", status(411)},
-		{"PATCH upload", 1, "413", status(413)},
-		{"PATCH upload", 1, "session gone", says(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")},
-		{"PATCH upload", 1, "lost reply", lostReply},
-		{"PUT upload", 1, "500", status(500)},
-		{"PUT upload", 1, "lost reply", lostReply},
-		{"PUT upload", 1, "session gone", status(404)},
-		{"PUT upload", 1, "hang", hangs},
+		{"POST uploads", 1, "503", status(503), 0},
+		{"POST uploads", 1, "429", status(429, "Retry-After", "1"), 0},
+		{"POST uploads", 1, "403", says(403, "DENIED", "requested access to the resource is denied"), 0},
+		{"POST uploads", 1, "401", status(401), 0},
+		{"POST uploads", 1, "reset", resets, 0},
+		{"POST uploads", 1, "hang", hangs, 0},
+		{"PATCH upload", 1, "500", status(500), 0},
+		{"PATCH upload", 2, "500", status(500), 0},
+		{"PATCH upload", 1, "reset", resets, 0},
+		{"PATCH upload", 1, "hang", hangs, 0},
+		{"PATCH upload", 1, "stall", stalls, 0},
+		{"PATCH upload", 1, "cut", cuts(9 << 20), 0},
+		{"PATCH upload", 1, "bit flipped", flips, 0},
+		{"PATCH upload", 1, "411", status(411), 0},
+		{"PATCH upload", 1, "413", status(413), 0},
+		{"PATCH upload", 1, "session gone", says(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"), 0},
+		{"PATCH upload", 1, "lost reply", lostReply, 0},
+		{"PATCH upload", 1, "500", status(500), 1},
+		{"PATCH upload", 1, "reset", resets, 1},
+		{"PATCH upload", 1, "stall", stalls, 1},
+		{"PATCH upload", 1, "cut", cuts(3 << 20), 1},
+		{"PATCH upload", 1, "413", status(413), 1},
+		{"PATCH upload", 1, "401", status(401), 1},
+		{"PATCH upload", 1, "bit flipped", flips, 1},
+		{"PATCH upload", 1, "out of order", status(416), 1},
+		{"PATCH upload", 1, "session gone", says(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"), 1},
+		{"PATCH upload", 1, "lost reply", lostReply, 1},
+		{"PUT upload", 1, "500", status(500), 0},
+		{"PUT upload", 1, "lost reply", lostReply, 0},
+		{"PUT upload", 1, "session gone", status(404), 0},
+		{"PUT upload", 1, "hang", hangs, 0},
 	} {
-		t.Run(fmt.Sprintf("%s %s %d", c.on, c.name, c.times), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s %s %d after %d", c.on, c.name, c.times, c.after), func(t *testing.T) {
 			t.Parallel()
 			ctx := context.Background()
 			px := startProxy(t, host)
+			px.hurt(c.on, c.after, (*proxy).pass)
 			px.hurt(c.on, c.times, c.do)
 			repo := fmt.Sprintf("%s/acme/a%d", px.host, i)
 			content := noise(24 << 20)
@@ -241,7 +242,7 @@ func TestAheadFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.End()
-			wantSurvived(t, px, c.times, host, images, sum)
+			wantSurvived(t, px, c.after+c.times, host, images, sum)
 			if _, distinct := bytesOf(images); sum.Uploaded != distinct {
 				t.Errorf("reported %+v of %d distinct bytes", sum, distinct)
 			}
@@ -276,7 +277,7 @@ func TestAheadGivenUp(t *testing.T) {
 			p.Client.Retried = func(r Retry) { t.Errorf("%+v", r) }
 			m := begin()
 			s := p.Ahead(ctx, px.host+"/acme/x:a", m)
-			m.grow(noise(1<<20), nil)
+			m.grow(noise(large), nil)
 			eventually(t, "it is sent", func() bool { _, up := px.sums(); return up > 0 })
 			give(m, stop)
 			s.End()
@@ -290,6 +291,38 @@ func TestAheadGivenUp(t *testing.T) {
 				t.Errorf("the session was left to the registry: %v", px.counts)
 			}
 		})
+	}
+}
+
+// TestAheadTogether is several blobs that are made at the same time.
+func TestAheadTogether(t *testing.T) {
+	px := startProxy(t, startRegistry(t, nil))
+	p := NewPublisher(quick(), nil, 0)
+	var made [2]*making
+	var sent [2]image.Sending
+	var blobs [2]image.Blob
+	for i := range made {
+		made[i] = begin()
+		sent[i] = p.Ahead(t.Context(), px.host+"/acme/x:a", made[i])
+		content := noise(large)
+		blobs[i] = blobOf(image.Gzip, content)
+		made[i].grow(content, nil)
+	}
+	eventually(t, "both are sent", func() bool { _, up := px.sums(); return up == 2*large })
+	for i := range made {
+		made[i].grow(nil, io.EOF)
+		sent[i].Finish(blobs[i])
+	}
+	img := imageOf(t, px.host+"/acme/x:a", "x", "amd64", blobs[:]...)
+	var sum image.Progress
+	if err := p.Put(t.Context(), img, sumInto(&sum)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range sent {
+		sent[i].End()
+	}
+	if all, _ := bytesOf([]image.Image{img}); sum != (image.Progress{Uploaded: all}) || px.count("PATCH upload") != 2 {
+		t.Errorf("reported %+v of %d bytes; requests: %v", sum, all, px.counts)
 	}
 }
 
@@ -380,10 +413,6 @@ func TestNotAhead(t *testing.T) {
 	host := startRegistry(t, nil)
 	reference := host + "/acme/x:a"
 	for name, prepare := range map[string]func(t *testing.T, p *Publisher){
-		"one is sent already": func(t *testing.T, p *Publisher) {
-			s := p.Ahead(t.Context(), host+"/acme/other:a", begin())
-			t.Cleanup(func() { s.End() })
-		},
 		"one has failed": func(t *testing.T, p *Publisher) {
 			px := startProxy(t, host)
 			px.hurt("PATCH upload", 1, status(500))
@@ -437,7 +466,7 @@ func TestNotAhead(t *testing.T) {
 			if s := p.Ahead(t.Context(), reference, m); s != nil {
 				t.Error("sent ahead")
 				s.End()
-			} else if m.isClosed() || m.opened != 0 {
+			} else if m.isClosed() || m.waited {
 				t.Error("it was not for the publisher to close")
 			}
 		})

@@ -58,8 +58,7 @@ type blobs struct {
 	// aheads are what was sent of blobs while they were made, until the first image
 	// that has one asks for it.
 	aheads map[flightKey]*meter
-	// solo are hosts that something is sent to while it is made, or did not take it.
-	solo map[string]bool
+	whole  map[string]bool // hosts that only take blobs that are whole
 }
 
 type blobKey struct {
@@ -83,7 +82,7 @@ func newBlobs() *blobs {
 	return &blobs{
 		known: map[blobKey][]string{}, flights: map[flightKey]*flight{},
 		doubted: map[string]bool{}, refused: map[string]int{}, mounted: map[string]bool{},
-		aheads: map[flightKey]*meter{}, solo: map[string]bool{},
+		aheads: map[flightKey]*meter{}, whole: map[string]bool{},
 	}
 }
 

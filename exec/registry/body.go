@@ -51,7 +51,7 @@ type sentBody struct {
 	dog      *watchdog
 	stall    time.Duration
 	patience time.Duration // for the answer, besides what it takes to write what was sent
-	size     int64         // negative: as much as there is
+	size     int64
 
 	// Only of Read.
 	n int64
@@ -80,7 +80,7 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case closed: // the answer came before the end
-	case err == io.EOF || b.size >= 0 && b.n >= b.size:
+	case err == io.EOF || b.n >= b.size:
 		b.dog.arm(b.patience+commitTime(b.n), errNoAnswer)
 	default:
 		b.dog.arm(b.stall, errStalled)

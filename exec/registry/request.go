@@ -23,7 +23,7 @@ type request struct {
 	ok     []int    // statuses that are answers and not errors
 
 	body func() (io.ReadCloser, error) // nil: none; called anew for each time it is sent
-	size int64                         // of body, in bytes; negative is unknown
+	size int64                         // of body, in bytes
 	sent func(n int64)                 // told of each piece of body; nil: nobody
 
 	most   int64 // bytes of the answer to read, more is an error; 0: it is not wanted

@@ -151,21 +151,28 @@ func (u *upload) send(ctx context.Context) error {
 		if chunk > 0 {
 			n = min(n, chunk)
 		}
-		q := u.piece(ctx, u.off, n)
-		q.method, q.url, q.ok = "PATCH", u.session, []int{202, 204, 201}
-		if u.off > 0 || n < u.b.Size {
-			q.header["Content-Range"] = fmt.Sprintf("%d-%d", u.off, u.off+n-1)
-		}
-		a, err := u.r.do(ctx, q)
-		if err != nil {
+		if err := u.patch(ctx, u.piece(ctx, u.off, n), n < u.b.Size); err != nil {
 			return err
-		}
-		u.off += n
-		if next, err := a.location(); err == nil {
-			u.session = next
 		}
 	}
 	return u.put(ctx, request{header: map[string]string{}})
+}
+
+// patch adds a piece to the session: what comes next, or the whole blob.
+func (u *upload) patch(ctx context.Context, q request, part bool) error {
+	q.method, q.url, q.ok = "PATCH", u.session, []int{202, 204, 201}
+	if part {
+		q.header["Content-Range"] = fmt.Sprintf("%d-%d", u.off, u.off+q.size-1)
+	}
+	a, err := u.r.do(ctx, q)
+	if err != nil {
+		return err
+	}
+	u.off += q.size
+	if next, err := a.location(); err == nil {
+		u.session = next
+	}
+	return nil
 }
 
 // put ends the session.
@@ -195,8 +202,7 @@ func (u *upload) piece(ctx context.Context, off, n int64) request {
 	})
 }
 
-// sending is a request with the n bytes from off on that open reads; n is unknown if
-// it is negative.
+// sending is a request with the n bytes from off on that open reads.
 func (u *upload) sending(off, n int64, open func() (io.ReadCloser, error)) request {
 	var sent atomic.Int64
 	return request{

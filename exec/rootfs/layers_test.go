@@ -245,8 +245,12 @@ func TestBegun(t *testing.T) {
 	r, reused, err := Write(t.Context(), st, c, o)
 	check(t, err)
 	defer followed.Close()
-	got, err := io.ReadAll(followed.Open())
+	got := make([]byte, r.Size)
+	_, err = followed.ReadAt(got, 0)
 	check(t, err)
+	if n, err := followed.Wait(t.Context(), r.Size+1); n != r.Size || err != nil {
+		t.Errorf("%d bytes of %d, %v", n, r.Size, err)
+	}
 	if d := plan.DigestOf(got); reused || d != r.Digest {
 		t.Errorf("followed %s, made %s, reused %t", d, r.Digest, reused)
 	}

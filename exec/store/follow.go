@@ -1,8 +1,8 @@
 package store
 
 import (
+	"context"
 	"errors"
-	"io"
 	"os"
 	"sync"
 )
@@ -10,7 +10,8 @@ import (
 // ErrAbandoned says that a blob that was followed will never be whole.
 var ErrAbandoned = errors.New("it was not written to its end")
 
-// Following reads a blob while it is written.
+// Following reads a blob while it is written. Its content is not checked: its
+// digest is not known yet.
 type Following struct {
 	f *os.File
 	g *growth
@@ -30,13 +31,17 @@ func (w *Writer) Follow() (*Following, error) {
 	return &Following{f, w.growth}, nil
 }
 
-// Open reads the blob from its beginning. A reader that has read all there is waits
-// for more: to the end, which is when Commit is called, or ErrAbandoned. Its content
-// is not checked: its digest is not known yet. Closing a reader ends a Read that
-// waits.
-func (f *Following) Open() io.ReadCloser { return &follower{f: f.f, g: f.g} }
+// Wait waits until n bytes are written, and says how many there are. If they are
+// fewer, it is the whole blob: Commit was called. One that will never be whole is
+// ErrAbandoned.
+func (f *Following) Wait(ctx context.Context, n int64) (size int64, err error) {
+	return f.g.wait(ctx, n)
+}
 
-// Close is called when no reader reads any more.
+// ReadAt reads what is written.
+func (f *Following) ReadAt(p []byte, off int64) (int, error) { return f.f.ReadAt(p, off) }
+
+// Close is called when nobody reads any more.
 func (f *Following) Close() error { return f.f.Close() }
 
 // growth is how far a file is written.
@@ -70,46 +75,20 @@ func (g *growth) end(err error) {
 	}
 }
 
-type follower struct {
-	f      *os.File
-	g      *growth
-	off    int64
-	closed bool // g.mu is held
-}
-
-func (r *follower) Read(p []byte) (int, error) {
-	n, err := r.wait()
-	if err != nil || len(p) == 0 {
-		return 0, err
+func (g *growth) wait(ctx context.Context, n int64) (int64, error) {
+	stop := context.AfterFunc(ctx, func() {
+		g.mu.Lock() // or the wait below might begin after it was broken off
+		defer g.mu.Unlock()
+		g.changed.Broadcast()
+	})
+	defer stop()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.size < n && !g.ended && ctx.Err() == nil {
+		g.changed.Wait()
 	}
-	k, err := r.f.ReadAt(p[:min(int64(len(p)), n)], r.off)
-	r.off += int64(k)
-	return k, err
-}
-
-// wait is until there is something to read, and says how much.
-func (r *follower) wait() (int64, error) {
-	r.g.mu.Lock()
-	defer r.g.mu.Unlock()
-	for {
-		switch left := r.g.size - r.off; {
-		case r.closed:
-			return 0, os.ErrClosed
-		case r.g.err != nil:
-			return 0, r.g.err
-		case left > 0:
-			return left, nil
-		case r.g.ended:
-			return 0, io.EOF
-		}
-		r.g.changed.Wait()
+	if g.err != nil {
+		return 0, g.err
 	}
-}
-
-func (r *follower) Close() error {
-	r.g.mu.Lock()
-	defer r.g.mu.Unlock()
-	r.closed = true
-	r.g.changed.Broadcast()
-	return nil
+	return g.size, context.Cause(ctx)
 }

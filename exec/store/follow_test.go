@@ -2,10 +2,10 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -30,65 +30,75 @@ func TestFollow(t *testing.T) {
 	want := make([]byte, 3<<20)
 	rand.NewChaCha8([32]byte{1}).Read(want)
 
-	read := func() ([]byte, error) {
-		r := f.Open()
-		defer r.Close()
-		return io.ReadAll(r)
+	read := func(piece int64) (got []byte, err error) {
+		for {
+			off := int64(len(got))
+			size, err := f.Wait(t.Context(), off+piece)
+			if err != nil {
+				return got, err
+			}
+			got = append(got, make([]byte, size-off)...)
+			if _, err := f.ReadAt(got[off:], off); err != nil {
+				return got, err
+			}
+			if size < off+piece {
+				return got, nil
+			}
+		}
 	}
 	var readers sync.WaitGroup
-	for range 3 {
+	for _, piece := range []int64{1, 100 << 10, 5 << 20} {
 		readers.Go(func() {
-			if got, err := read(); err != nil || !bytes.Equal(got, want) {
+			if got, err := read(piece); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
 			}
 		})
 	}
-	early := f.Open()
-	defer early.Close()
-	piece := make([]byte, len(want))
 	for at := 0; at < len(want); {
 		n := min(1+rand.IntN(100<<10), len(want)-at)
 		_, err := w.Write(want[at : at+n])
 		check(t, err)
 		// What is written can be read before there is more.
-		k, err := io.ReadFull(early, piece[:n])
-		if err != nil || !bytes.Equal(piece[:k], want[at:at+n]) {
-			t.Fatalf("at %d: %d bytes of %d, %v", at, k, n, err)
+		size, err := f.Wait(t.Context(), int64(at+n))
+		piece := make([]byte, n)
+		_, rerr := f.ReadAt(piece, int64(at))
+		if err != nil || rerr != nil || size != int64(at+n) || !bytes.Equal(piece, want[at:at+n]) {
+			t.Fatalf("at %d: %d bytes, %v, %v", at, size, err, rerr)
 		}
 		at += n
 	}
 	check(t, w.Commit())
-	if n, err := early.Read(piece); n != 0 || err != io.EOF {
-		t.Errorf("after the end: %d, %v", n, err)
-	}
 	readers.Wait()
-	if got, err := read(); err != nil || !bytes.Equal(got, want) {
+	if got, err := read(1 << 20); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("once it is whole: %d bytes, %v", len(got), err)
+	}
+	if n, err := f.ReadAt(make([]byte, 1), int64(len(want))); n != 0 || err != io.EOF {
+		t.Errorf("after the end: %d, %v", n, err)
 	}
 }
 
-// TestFollowEnds is every way in which a Read that waits for more may end.
+// TestFollowEnds is every way in which waiting for more may end.
 func TestFollowEnds(t *testing.T) {
+	given := errors.New("given up")
 	for name, c := range map[string]struct {
-		end  func(*Writer, io.Closer)
+		end  func(w *Writer, stop func(error))
 		want error
 	}{
-		"committed": {func(w *Writer, _ io.Closer) { w.Commit() }, io.EOF},
-		"aborted":   {func(w *Writer, _ io.Closer) { w.Abort() }, ErrAbandoned},
-		"closed":    {func(_ *Writer, r io.Closer) { r.Close() }, os.ErrClosed},
+		"committed": {func(w *Writer, _ func(error)) { w.Commit() }, nil},
+		"aborted":   {func(w *Writer, _ func(error)) { w.Abort() }, ErrAbandoned},
+		"given up":  {func(_ *Writer, stop func(error)) { stop(given) }, given},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, f := followed(t)
 			_, err := w.Write([]byte("some"))
 			check(t, err)
-			r := f.Open()
-			_, err = io.ReadFull(r, make([]byte, 4))
-			check(t, err)
+			ctx, stop := context.WithCancelCause(t.Context())
+			defer stop(nil)
 			ended := make(chan error)
 			go func() {
-				n, err := r.Read(make([]byte, 4))
-				if n != 0 {
-					t.Errorf("%d bytes of nothing", n)
+				n, err := f.Wait(ctx, 5)
+				if err == nil && n != 4 {
+					t.Errorf("%d bytes of 4", n)
 				}
 				ended <- err
 			}()
@@ -97,25 +107,22 @@ func TestFollowEnds(t *testing.T) {
 				t.Fatalf("did not wait: %v", err)
 			case <-time.After(20 * time.Millisecond):
 			}
-			c.end(w, r)
+			c.end(w, stop)
 			if err := <-ended; !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
-			r.Close()
 		})
 	}
 }
 
-// TestFollowAborted is a reader that has not read what there was: it will never be
-// whole, so it need not be read.
+// TestFollowAborted is a blob that ended before anybody asked: it will never be whole,
+// so that what there is need not be read.
 func TestFollowAborted(t *testing.T) {
 	w, f := followed(t)
 	_, err := w.Write([]byte("some"))
 	check(t, err)
 	w.Abort()
-	r := f.Open()
-	defer r.Close()
-	if b, err := io.ReadAll(r); len(b) != 0 || !errors.Is(err, ErrAbandoned) {
-		t.Errorf("%q, %v", b, err)
+	if n, err := f.Wait(t.Context(), 1); n != 0 || !errors.Is(err, ErrAbandoned) {
+		t.Errorf("%d bytes, %v", n, err)
 	}
 }
