@@ -3,80 +3,45 @@ package main
 import (
 	"io/fs"
 	"os"
-	"path"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // workTree is the file system below a directory, which nothing read from it
-// leaves, also through links: os.Root's. That finds its way from the root name
-// by name for every file that is opened; who hashes or copies a tree opens
-// thousands of the same directory, so the directories last used stay open.
+// leaves, also through links: os.Root's. That opens each directory on the way to a
+// file, and asks whether the file can be polled; who hashes or copies a tree opens
+// thousands, so the system is asked first to open in one call what lies below.
 type workTree struct {
-	fs.FS // the whole of root
-	root  *os.Root
-
-	mu   sync.Mutex
-	near []openDir // the one used last comes last
+	fs.FS          // the whole of top, by os.Root
+	top   *os.File // the directory
 }
-
-type openDir struct {
-	name string
-	root *os.Root
-}
-
-// nearDirs is how many directories stay open: one on each level of a deep tree.
-const nearDirs = 16
 
 func openWorkTree(dir string) (*workTree, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &workTree{FS: root.FS(), root: root}, nil
+	top, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	return &workTree{FS: root.FS(), top: top}, nil
 }
 
 func (w *workTree) Open(name string) (fs.File, error) {
-	if dir, base := path.Split(name); dir != "" && fs.ValidPath(name) {
-		if r := w.dir(path.Clean(dir)); r != nil {
-			if f, err := r.Open(base); err == nil {
-				return f, nil
-			}
+	if fs.ValidPath(name) {
+		fd, err := unix.Openat2(int(w.top.Fd()), name, &unix.OpenHow{
+			Flags:   unix.O_RDONLY | unix.O_CLOEXEC,
+			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
+		})
+		if err == nil {
+			return os.NewFile(uintptr(fd), filepath.Join(w.top.Name(), filepath.FromSlash(name))), nil
 		}
 	}
-	return w.FS.Open(name) // also the way of links that leave the directory, and of errors
-}
-
-// dir is a directory, opened; nil if it cannot be.
-func (w *workTree) dir(name string) *os.Root {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.open(name)
-}
-
-func (w *workTree) open(name string) *os.Root {
-	if i := slices.IndexFunc(w.near, func(d openDir) bool { return d.name == name }); i >= 0 {
-		d := w.near[i]
-		w.near = append(slices.Delete(w.near, i, i+1), d)
-		return d.root
-	}
-	above := w.root
-	if parent := path.Dir(name); parent != "." {
-		if above = w.open(parent); above == nil {
-			return nil
-		}
-	}
-	r, err := above.OpenRoot(path.Base(name))
-	if err != nil {
-		return nil // it may be a link that leaves the one above
-	}
-	if len(w.near) == nearDirs {
-		w.near[0].root.Close() // not before who opens a file in it has done so
-		w.near = slices.Delete(w.near, 0, 1)
-	}
-	w.near = append(w.near, openDir{name, r})
-	return r
+	return w.FS.Open(name) // also where the system has no such call, and for the words of errors
 }
 
 func (w *workTree) ReadDir(name string) ([]fs.DirEntry, error) {

@@ -23,7 +23,7 @@ func TestWorkTree(t *testing.T) {
 		}
 	}
 	var names []string
-	for i := range 3 * nearDirs {
+	for i := range 48 {
 		names = append(names, fmt.Sprintf("tree/d%02d/e/f/g.txt", i))
 		write(names[i], names[i])
 	}
