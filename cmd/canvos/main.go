@@ -14,14 +14,17 @@ import (
 	"canvos.dev/cmd/internal/view"
 )
 
+// gcPercent is for garbage that is mostly CUE's and short-lived: it is collected more
+// rarely than by default, but not much more, since the first use of a page costs more
+// than a collection on virtual machines.
+const gcPercent = 200
+
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == evaluateVerb {
 		os.Exit(serveApart())
 	}
-	// Most of a run's garbage is CUE's and short-lived: a rarer collection makes
-	// a large manifest a third faster. The limit keeps that from growing without
-	// end on a small machine.
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(gcPercent)
+	// Which keeps that from growing without end on a small machine.
 	debug.SetMemoryLimit(2 << 30)
 
 	d := newDoor()

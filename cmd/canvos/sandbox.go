@@ -129,7 +129,7 @@ func (d *door) apart(ctx context.Context, files fs.FS, q task, limits sandbox.Li
 
 // serveApart is what the child process does.
 func serveApart() int {
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(gcPercent)
 	return sandbox.Serve(os.Stdin, os.Stdout, func(files fs.FS, q task) (a answer, err error) {
 		switch {
 		case q.Evaluate != nil:
