@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"canvos.dev/cmd/internal/view"
 	"canvos.dev/compile"
@@ -94,12 +93,11 @@ func (doc *doctor) run(ctx context.Context, args []string) error {
 func (doc *doctor) machine() {
 	const little = 512 << 20
 	text := fmt.Sprintf("%s/%s · %d cores", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
-	var info unix.Sysinfo_t
-	if unix.Sysinfo(&info) != nil {
+	total := memory()
+	if total == 0 {
 		doc.ok("machine", "%s", text)
 		return
 	}
-	total := int64(info.Totalram) * int64(info.Unit)
 	text += " · " + view.Bytes(total) + " memory"
 	if total < little {
 		doc.bad("machine", "large manifests and eight layers at once take some 300 MB: --jobs 1 takes less", "%s", text)

@@ -3,11 +3,8 @@ package main
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // workTree is the file system below a directory, which nothing read from it
@@ -33,12 +30,8 @@ func openWorkTree(dir string) (*workTree, error) {
 
 func (w *workTree) Open(name string) (fs.File, error) {
 	if fs.ValidPath(name) {
-		fd, err := unix.Openat2(int(w.top.Fd()), name, &unix.OpenHow{
-			Flags:   unix.O_RDONLY | unix.O_CLOEXEC,
-			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
-		})
-		if err == nil {
-			return os.NewFile(uintptr(fd), filepath.Join(w.top.Name(), filepath.FromSlash(name))), nil
+		if f := openBeneath(w.top, name); f != nil {
+			return f, nil
 		}
 	}
 	return w.FS.Open(name) // also where the system has no such call, and for the words of errors

@@ -1,10 +1,6 @@
 package store
 
-import (
-	"os"
-
-	"golang.org/x/sys/unix"
-)
+import "os"
 
 // Eager writes a file that the system begins to carry to the disk while more
 // comes, so that there is little left to wait for when it is synced.
@@ -21,8 +17,7 @@ const eagerStep = 8 << 20
 func (e *Eager) Write(p []byte) (int, error) {
 	n, err := e.File.Write(p)
 	if e.size += int64(n); e.size-e.begun >= eagerStep {
-		// A file system that cannot has all of it left for the end.
-		_ = unix.SyncFileRange(int(e.File.Fd()), e.begun, e.size-e.begun, unix.SYNC_FILE_RANGE_WRITE)
+		carry(e.File, e.begun, e.size-e.begun)
 		e.begun = e.size
 	}
 	return n, err
