@@ -300,15 +300,20 @@ func (a *applying) watched(ctx context.Context, eng exec.Engine, p plan.Plan) (e
 		}
 	}()
 	var running sync.WaitGroup // tellers of retries, who may be late
+	var known retries
 	a.registries(a.access).Retried = func(r registry.Retry) {
 		running.Add(1)
 		defer running.Done()
+		now := time.Now()
+		if a.progress != "json" && !known.news(r, now) {
+			return // a program may count them; a person has read it
+		}
 		again := "in " + view.Duration(r.Wait)
 		if r.Wait == 0 {
 			again = "once it is made"
 		}
 		select {
-		case events <- exec.Event{Time: time.Now(), Kind: exec.Retry, Name: r.Host, Text: fmt.Sprintf("%s: %v; again %s", r.What, r.Err, again)}:
+		case events <- exec.Event{Time: now, Kind: exec.Retry, Name: r.Host, Text: fmt.Sprintf("%s: %s; again %s", r.What, strings.TrimPrefix(r.Err.Error(), r.Host+": "), again)}:
 		case <-shown:
 		}
 	}

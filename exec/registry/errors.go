@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,6 +54,8 @@ type Error struct {
 	method string
 	// deaf says that the host did not answer in TLS, and tlsFree that it need not.
 	deaf, tlsFree bool
+	// before says that the host had answered before it did not.
+	before bool
 }
 
 func (e *Error) Error() string {
@@ -134,6 +137,9 @@ func (e *Error) Help() string {
 	case Busy:
 		return "log in for a higher limit, or come back later"
 	case Unreachable:
+		if e.before {
+			return "it has answered before: see what became of the registry, and of the network"
+		}
 		if e.tlsFree {
 			return "check the name and port of the registry"
 		}
@@ -217,6 +223,13 @@ func (h *host) networkError(ctx context.Context, to *url.URL, err error, e *Erro
 	}
 	e.Kind, e.Host, e.Err, e.Message = Unreachable, h.at(to), err, h.auth.hide(line(err.Error(), 300))
 	e.tlsFree = h.c.mayBePlain(to.Host)
+	h.mu.Lock()
+	e.before = h.answered && h.is(to)
+	h.mu.Unlock()
+	var call *os.SyscallError
+	if errors.As(err, &call) && !tellsMore(err, to.Host) {
+		e.Message = call.Err.Error()
+	}
 	var dns *net.DNSError
 	var verify *tls.CertificateVerificationError
 	var unknownCA x509.UnknownAuthorityError
@@ -231,6 +244,20 @@ func (h *host) networkError(ctx context.Context, to *url.URL, err error, e *Erro
 		e.Message = "it does not answer to the opening of TLS: " + e.Message
 	}
 	return e
+}
+
+// tellsMore says whether the words around a failed system call tell more than the
+// host: which of its addresses was called, or that it was a proxy's.
+func tellsMore(err error, host string) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return true
+	}
+	switch op.Op {
+	case "read", "write", "readfrom", "writeto":
+		return false
+	}
+	return op.Op != "dial" || op.Addr == nil || op.Addr.String() != host
 }
 
 // mine is the Error that a request ended in; nil if that was another error. One that

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -343,7 +344,7 @@ func TestHostsThatAreNotThere(t *testing.T) {
 		want      string
 	}{
 		{"nowhere.invalid/acme/x:a", UnknownHost, `ask for nowhere.invalid/acme/x:a: there is no host "nowhere.invalid"`},
-		{closed + "/acme/x:a", Unreachable, "connection refused"},
+		{closed + "/acme/x:a", Unreachable, "ask for " + closed + "/acme/x:a: " + closed + ": connection refused"},
 	} {
 		cl := quick()
 		if c.kind == UnknownHost { // resolvers of test machines differ
@@ -361,6 +362,22 @@ func TestHostsThatAreNotThere(t *testing.T) {
 		if tries > 3 {
 			t.Errorf("%s: tried %d times", c.reference, tries)
 		}
+	}
+}
+
+// TestHostThatDies is one that has answered.
+func TestHostThatDies(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	host := strings.TrimPrefix(s.URL, "http://")
+	cl := quick()
+	if _, err := cl.Head(t.Context(), host+"/acme/x:a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	s.Close()
+	_, err := cl.Head(t.Context(), host+"/acme/x:b")
+	e, ok := errors.AsType[*Error](err)
+	if !ok || err.Error() != "ask for "+host+"/acme/x:b: "+host+": connection refused" || !strings.Contains(e.Help(), "answered before") {
+		t.Errorf("%v", err)
 	}
 }
 
