@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -256,6 +258,10 @@ func TestBegun(t *testing.T) {
 	}
 	if _, reused, err = Write(t.Context(), st, c, o); err != nil || !reused || begun != 1 {
 		t.Errorf("begun %d times, reused %t, %v", begun, reused, err)
+	}
+	check(t, os.Remove(filepath.Join(st.Dir(), "blobs", "sha256", strings.TrimPrefix(string(r.Digest), "sha256:"))))
+	if again, reused, err := Write(t.Context(), st, c, o); err != nil || reused || again != r || begun != 1 {
+		t.Errorf("of what was lost: begun %d times, reused %t, %v", begun, reused, err)
 	}
 }
 

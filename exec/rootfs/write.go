@@ -27,8 +27,8 @@ type Options struct {
 	// Cores is how many the compressor may keep busy, each for some megabytes of
 	// memory; all if 0.
 	Cores int
-	// Begun is called with a layer that begins to be made, and was not found in the
-	// store, before anything is written.
+	// Begun is called with a layer that begins to be made, and that the store never
+	// had as far as it knows, before anything is written.
 	Begun func(*store.Writer)
 }
 
@@ -53,6 +53,9 @@ func Write(ctx context.Context, st *store.Store, c *Change, o Options) (r store.
 	defer unlock()
 	if r, ok := st.Layer(key); ok { // another run made it meanwhile
 		return r, true, nil
+	}
+	if st.Record(key, &r) {
+		o.Begun = nil // it was made before, and lost
 	}
 	if r, err = write(ctx, st, c, o); err != nil {
 		return store.LayerRecord{}, false, err
