@@ -179,9 +179,6 @@ func (a *ahead) piece(ctx context.Context, n int64, all bool) error {
 // rest ends the upload of the whole blob, and does what is left of it.
 func (a *ahead) rest(ctx context.Context) error {
 	u := a.u
-	if u.off != u.b.Size {
-		u.off, u.cut = 0, true
-	}
 	what := "blob " + string(u.b.Digest) + " to " + u.r.String()
 	err := a.p.Client.retry(ctx, u.r.host, "push "+what, func() (bool, error) {
 		moved, found, err := u.attempt(ctx)

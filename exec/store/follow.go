@@ -35,7 +35,22 @@ func (w *Writer) Follow() (*Following, error) {
 // fewer, it is the whole blob: Commit was called. One that will never be whole is
 // ErrAbandoned.
 func (f *Following) Wait(ctx context.Context, n int64) (size int64, err error) {
-	return f.g.wait(ctx, n)
+	g := f.g
+	stop := context.AfterFunc(ctx, func() {
+		g.mu.Lock() // or the wait below might begin after it was broken off
+		defer g.mu.Unlock()
+		g.changed.Broadcast()
+	})
+	defer stop()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.size < n && !g.ended && ctx.Err() == nil {
+		g.changed.Wait()
+	}
+	if g.err != nil {
+		return 0, g.err
+	}
+	return g.size, context.Cause(ctx)
 }
 
 // ReadAt reads what is written.
@@ -73,22 +88,4 @@ func (g *growth) end(err error) {
 		g.ended, g.err = true, err
 		g.changed.Broadcast()
 	}
-}
-
-func (g *growth) wait(ctx context.Context, n int64) (int64, error) {
-	stop := context.AfterFunc(ctx, func() {
-		g.mu.Lock() // or the wait below might begin after it was broken off
-		defer g.mu.Unlock()
-		g.changed.Broadcast()
-	})
-	defer stop()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for g.size < n && !g.ended && ctx.Err() == nil {
-		g.changed.Wait()
-	}
-	if g.err != nil {
-		return 0, g.err
-	}
-	return g.size, context.Cause(ctx)
 }
